@@ -1,0 +1,9 @@
+//! The ports: how layers meet without knowing each other.
+
+mod blobs;
+mod ledger;
+mod runner;
+
+pub use blobs::{Blobs, GetError, PutError};
+pub use ledger::{CallError, FinalBlock, FinalReceipt, Ledger, Log, SubmitError};
+pub use runner::{Body, BodyError, Function, RunError, Runner, empty_body, full_body};

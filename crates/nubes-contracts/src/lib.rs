@@ -1,0 +1,1 @@
+//! nubes-contracts
