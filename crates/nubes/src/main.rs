@@ -1,1 +1,31 @@
-fn main() {}
+//! `nubes`: the composition root and the command line. Layers are put together in [`node`]; nothing else knows which
+//! engine is behind a port.
+
+mod cli;
+mod client;
+mod command;
+mod deploy;
+mod failure;
+mod manifest;
+mod node;
+mod output;
+mod telemetry;
+
+use clap::Parser;
+use cli::Cli;
+use output::Output;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.shared.json, cli.shared.quiet);
+    telemetry::install(&cli.command, cli.shared.json);
+    match command::run(cli.command, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let exit = failure.exit();
+            output.failure(failure);
+            ExitCode::from(exit as u8)
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The command line as it is typed. Parsed once; nobody looks at flags again.
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+use std::path::PathBuf;
+
+#[derive(Debug, Parser)]
+#[command(name = "nubes", version, about = "The whole cloud in one binary: ledger, storage, functions, sites", max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) shared: Shared,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Shared {
+    /// Print results, progress and errors as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print results only
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a new app in a folder
+    New(New),
+    /// Run the whole cloud here and the app on it; rebuild and redeploy on change
+    Dev(Dev),
+    /// Show what would change on the network, then change it
+    Deploy(Deploy),
+    /// Show what the app is made of and whether its network is healthy
+    Status(OnApp),
+    /// Print what the app's functions say
+    Logs(Logs),
+    /// Open the app in the browser
+    Open(OnApp),
+    /// Store a file or folder and print its CID
+    Add(Add),
+    /// Fetch a CID and check it
+    Get(Get),
+    /// Send one request to a function
+    Invoke(Invoke),
+    /// Check this machine and the node on it
+    Doctor(Doctor),
+    /// Explain an error code
+    Explain(Explain),
+    /// Print the JSON Schema of nubes.toml
+    Schema,
+    /// Print shell completions
+    Completions(Completions),
+    /// Make networks
+    #[command(subcommand)]
+    Network(Network),
+    /// Run nodes
+    #[command(subcommand)]
+    Node(Node),
+}
+
+/// Where the node answers.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Door {
+    /// Front door of the node to talk to
+    #[arg(long, env = "NUBES_NODE", default_value = "http://127.0.0.1:8080", value_hint = ValueHint::Url)]
+    pub(crate) node: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct New {
+    /// Folder to make; its name becomes the app's name
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) dir: PathBuf,
+    /// What to start from
+    #[arg(long, value_enum, default_value_t = Template::Fullstack)]
+    pub(crate) template: Template,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Template {
+    /// A site and a JavaScript function with state
+    Fullstack,
+    /// A site alone
+    Static,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dev {
+    /// Folder of the app; without one the cloud runs empty
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) dir: Option<PathBuf>,
+    /// First of the ports: the front door; the others keep their distance from it
+    #[arg(long, default_value_t = 8080)]
+    pub(crate) port_base: u16,
+    /// Where the local network keeps its data [default: .nubes beside nubes.toml]
+    #[arg(long, value_hint = ValueHint::DirPath)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Validators of a new local network
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=10))]
+    pub(crate) validators: u8,
+    /// Print the environment that other tools need, and exit
+    #[arg(long)]
+    pub(crate) print_env: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Deploy {
+    #[command(flatten)]
+    pub(crate) app: OnApp,
+    #[command(flatten)]
+    pub(crate) key: Key,
+    /// Deploy without asking
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Print the plan and exit
+    #[arg(long)]
+    pub(crate) plan: bool,
+}
+
+/// Who signs.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Key {
+    /// File with the private key in hex [default: the first development account, on development chains only]
+    #[arg(long, env = "NUBES_KEY_FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct OnApp {
+    /// Folder of the app
+    #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    #[command(flatten)]
+    pub(crate) app: OnApp,
+    /// Keep printing as lines come
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// How many of the last lines to print first
+    #[arg(long, short = 'n', default_value_t = 100)]
+    pub(crate) lines: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// File or folder
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// CID, or CID/path
+    pub(crate) address: String,
+    /// Where to write [default: the last part of the address, in this folder]
+    #[arg(long, short, value_hint = ValueHint::AnyPath)]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Invoke {
+    /// Path and query, such as /api/entries
+    pub(crate) path: String,
+    #[command(flatten)]
+    pub(crate) app: OnApp,
+    /// Method [default: GET, or POST with --data]
+    #[arg(long, short = 'X')]
+    pub(crate) method: Option<String>,
+    /// Header, `Name: value`
+    #[arg(long = "header", short = 'H')]
+    pub(crate) headers: Vec<String>,
+    /// Body; @FILE reads it from a file, @- from standard input
+    #[arg(long, short)]
+    pub(crate) data: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// Code, such as NX1001; without one all codes are listed
+    pub(crate) code: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Network {
+    /// Write the keys, genesis and configuration of a new network
+    Init(NetworkInit),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NetworkInit {
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=10))]
+    pub(crate) validators: u8,
+    /// Folder to write
+    #[arg(long, short, default_value = "net", value_hint = ValueHint::DirPath)]
+    pub(crate) output: PathBuf,
+    /// Ports of node N start at this plus ten times N
+    #[arg(long, default_value_t = 18_000)]
+    pub(crate) port_base: u16,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Node {
+    /// Run one node until it is told to stop
+    Run(NodeRun),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeRun {
+    /// Folder of the node, as `nubes network init` wrote it
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) dir: PathBuf,
+}

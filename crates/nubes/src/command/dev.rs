@@ -1,0 +1,167 @@
+//! `nubes dev`: a whole network in one process, the app on it, and a watch on the app's files.
+//!
+//! The nodes are the ones of `nubes node run`, started side by side: own keys, own data, real sockets.
+
+mod watch;
+
+use crate::{
+    cli::Dev,
+    client::Client,
+    command::{deploy, status::site_url},
+    deploy::{build, prepare, wallet::Wallet},
+    failure::{Exit, Failure},
+    manifest::{FILE_NAME, Manifest},
+    node::{
+        Node,
+        config::NodeConfig,
+        network::{Ports, init},
+        signal,
+    },
+    output::Output,
+};
+use serde_json::json;
+use std::path::PathBuf;
+
+pub(super) async fn run(args: Dev, output: Output) -> Result<(), Failure> {
+    if args.print_env {
+        let text = environment(args.port_base)?;
+        output.result(&text.join("\n"), &json!(text));
+        return Ok(());
+    }
+    let manifest = find_app(&args)?;
+    let data = data_dir(&args, manifest.as_ref())?;
+    let dirs = network(&args, &data)?;
+    let mut nodes = Vec::new();
+    for dir in &dirs {
+        let started = match NodeConfig::read(dir) {
+            Ok(config) => Node::start(&config).await,
+            Err(failure) => Err(failure),
+        };
+        match started {
+            Ok(node) => nodes.push(node),
+            Err(failure) => {
+                stop(nodes).await;
+                return Err(failure);
+            }
+        }
+    }
+    let served = serve(&args, manifest, &mut nodes, output).await;
+    output.say("stopping");
+    stop(nodes).await;
+    served
+}
+
+/// Deploys, says ready, and redeploys until told to stop.
+async fn serve(
+    args: &Dev,
+    manifest: Option<Manifest>,
+    nodes: &mut [Node],
+    output: Output,
+) -> Result<(), Failure> {
+    let client = Client::new(&format!("http://127.0.0.1:{}", args.port_base))?;
+    let stopped = async {
+        let failures = nodes.iter_mut().map(|node| Box::pin(node.failed()));
+        tokio::select! {
+            () = signal::stop() => Ok(()),
+            (failure, _, _) = futures_util::future::select_all(failures) => Err(failure),
+        }
+    };
+    let work = async {
+        if let Some(manifest) = &manifest {
+            redeploy(&client, manifest, output).await?;
+        }
+        ready(args, &client, manifest.as_ref(), output).await?;
+        match manifest {
+            Some(manifest) => watch::run(&client, manifest, output).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        stopped = stopped => stopped,
+        worked = work => worked,
+    }
+}
+
+/// Builds and deploys whatever changed; returns what the plan said.
+async fn redeploy(client: &Client, manifest: &Manifest, output: Output) -> Result<String, Failure> {
+    build::run(manifest, output).await?;
+    let node = client.info().await?;
+    let wallet = Wallet::open(None, &node)?;
+    let prepared = prepare::prepare(manifest)?;
+    let plan = deploy::plan_for(client, &node, &prepared.desired, &wallet).await?;
+    prepared.upload(client, output).await?;
+    deploy::apply(client, &node, &plan, &wallet).await?;
+    Ok(plan.text())
+}
+
+async fn ready(args: &Dev, client: &Client, manifest: Option<&Manifest>, output: Output) -> Result<(), Failure> {
+    let node = client.info().await?;
+    let gateway = format!("http://localhost:{}", args.port_base);
+    let mut lines = vec![
+        format!("ready     {gateway}"),
+        format!("RPC       {}  {}", node.rpc.http, node.rpc.ws),
+        format!("gateway   {gateway}/ipfs/CID  http://CID.ipfs.localhost:{}", args.port_base),
+        format!("API       {gateway}/api/v1/openapi.json"),
+    ];
+    let mut value = json!({
+        "ready": true, "gateway": gateway, "rpc": node.rpc.http, "ws": node.rpc.ws, "chainId": node.chain_id,
+    });
+    if let Some(manifest) = manifest {
+        let site = site_url(&gateway, manifest);
+        let current = crate::deploy::ledger::read(client, &node, &manifest.name, &[]).await?;
+        let record = current.record.map(|(_, record)| record);
+        lines.extend(manifest.functions.iter().map(|(name, f)| format!("function  {name}  {}{}", site.trim_end_matches('/'), f.route)));
+        if let Some(record) = &record {
+            lines.extend(record.contracts.iter().map(|(name, address)| format!("contract  {name}  {address}")));
+            value["contracts"] = json!(record.contracts);
+        }
+        lines.push(format!("app       {site}"));
+        value["site"] = json!(site.trim_end_matches('/'));
+    }
+    output.result(&lines.join("\n"), &value);
+    Ok(())
+}
+
+fn find_app(args: &Dev) -> Result<Option<Manifest>, Failure> {
+    match &args.dir {
+        Some(dir) => Manifest::find(dir).map(Some),
+        None if PathBuf::from(FILE_NAME).is_file() => Manifest::find(".".as_ref()).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn data_dir(args: &Dev, manifest: Option<&Manifest>) -> Result<PathBuf, Failure> {
+    if let Some(dir) = &args.data_dir {
+        return Ok(dir.clone());
+    }
+    if let Some(manifest) = manifest {
+        return Ok(manifest.dir.join(".nubes"));
+    }
+    let folders = directories::ProjectDirs::from("", "", "nubes");
+    let folders = folders.ok_or_else(|| Failure::new(1014, Exit::Failure, "no home folder; name one with --data-dir"))?;
+    Ok(folders.data_dir().join("dev"))
+}
+
+/// The folders of the local network's nodes, made at the first run.
+fn network(args: &Dev, data: &std::path::Path) -> Result<Vec<PathBuf>, Failure> {
+    if crate::node::network::exists(data) {
+        return crate::node::network::reopen(data, args.port_base);
+    }
+    init(data, args.validators, Ports::Development { base: args.port_base })
+}
+
+async fn stop(nodes: Vec<Node>) {
+    // In reverse order: the node with the front door was started first and is stopped last.
+    for node in nodes.into_iter().rev() {
+        node.stop().await;
+    }
+}
+
+fn environment(base: u16) -> Result<Vec<String>, Failure> {
+    let rpc = Ports::Development { base }.of(0)?.rpc;
+    Ok(vec![
+        format!("ETH_RPC_URL=http://127.0.0.1:{rpc}"),
+        format!("IPFS_GATEWAY=http://127.0.0.1:{base}"),
+        format!("NUBES_NODE=http://127.0.0.1:{base}"),
+    ])
+}

@@ -1,0 +1,36 @@
+//! `nubes logs`: what an app's functions print.
+
+use crate::{cli::Logs, client::Client, failure::{Exit, Failure}, manifest::Manifest, output::Output};
+use futures_util::StreamExt;
+use serde_json::Value;
+
+/// A line longer than this is cut by the node; more without a line end is not a log.
+const LINE_BYTES_MAX: usize = 1 << 20;
+
+pub(super) async fn run(args: Logs, output: Output) -> Result<(), Failure> {
+    let manifest = Manifest::find(&args.app.dir)?;
+    let client = Client::new(&args.app.door.node)?;
+    let url = format!("{}/api/v1/apps/{}/logs", client.door(), manifest.name);
+    let follow = if args.follow { "1" } else { "0" };
+    let request = client.http().get(url).query(&[("lines", args.lines.to_string().as_str()), ("follow", follow)]);
+    let mut chunks = client.send(request).await?.bytes_stream();
+    let mut rest = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|source| Failure::new(1015, Exit::Network, "the log broke off").because(source))?;
+        rest.extend_from_slice(&chunk);
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = rest.drain(..=end).collect();
+            print(&line, output);
+        }
+        if rest.len() > LINE_BYTES_MAX {
+            return Err(Failure::new(1021, Exit::Failure, "the node's log has no line ends"));
+        }
+    }
+    Ok(())
+}
+
+fn print(line: &[u8], output: Output) {
+    let Ok(value) = serde_json::from_slice::<Value>(line) else { return };
+    let field = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
+    output.result(&format!("{} {:<5} {}", field("function"), field("level"), field("text")), &value);
+}

@@ -1,0 +1,50 @@
+//! What the ledger says of an app now.
+
+use super::plan::{Current, contract_address};
+use crate::{
+    client::{Client, NodeInfo},
+    failure::{Exit, Failure},
+};
+use alloy_primitives::Bytes;
+use alloy_sol_types::SolCall;
+use cid::Cid;
+use nubes_base::app::{AppName, AppRecord, RECORD_KEY};
+use nubes_contracts::{NAME_REGISTRY, NameRegistry, PUBLIC_RESOLVER, PublicResolver, node_of};
+use serde_json::json;
+
+/// Reads owner, record and which of `contracts` (creation codes) are deployed.
+pub(crate) async fn read(
+    client: &Client,
+    node: &NodeInfo,
+    name: &AppName,
+    contracts: &[&Bytes],
+) -> Result<Current, Failure> {
+    let url = &node.rpc.http;
+    let ens_node = node_of(name.as_str());
+    let data = NameRegistry::ownerCall { node: ens_node }.abi_encode();
+    let owner = client.call(url, NAME_REGISTRY, &data).await?;
+    let owner = NameRegistry::ownerCall::abi_decode_returns(&owner).map_err(no_such_contract)?;
+    let mut current = Current { owner: Some(owner).filter(|owner| !owner.is_zero()), ..Current::default() };
+    for code in contracts {
+        let address = contract_address(code);
+        let deployed: Bytes = client.rpc(url, "eth_getCode", json!([address, "latest"])).await?;
+        if !deployed.is_empty() {
+            current.deployed.insert(address);
+        }
+    }
+    let data = PublicResolver::textCall { node: ens_node, key: RECORD_KEY.to_owned() }.abi_encode();
+    let text = client.call(url, PUBLIC_RESOLVER, &data).await?;
+    let text = PublicResolver::textCall::abi_decode_returns(&text).map_err(no_such_contract)?;
+    if let Ok(cid) = Cid::try_from(text.as_str()) {
+        current.record = Some((cid, fetch_record(client, &cid).await?));
+    }
+    Ok(current)
+}
+
+async fn fetch_record(client: &Client, cid: &Cid) -> Result<AppRecord, Failure> {
+    client.json(client.http().get(format!("{}/ipfs/{cid}", client.door()))).await
+}
+
+fn no_such_contract(source: alloy_sol_types::Error) -> Failure {
+    Failure::new(1021, Exit::Failure, "the chain has no Nubes names at their addresses").because(source)
+}

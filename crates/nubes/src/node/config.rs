@@ -1,0 +1,103 @@
+//! What one node is told: where its keys, data and peers are and where it listens.
+//!
+//! `node.toml` holds no secret; the validator's keys are in a file of their own, readable by their owner only.
+
+use crate::failure::{Exit, Failure};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+pub(crate) const FILE_NAME: &str = "node.toml";
+
+/// `node.toml`. Paths are relative to the file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NodeFile {
+    /// Name in logs.
+    pub(crate) name: String,
+    pub(crate) genesis: PathBuf,
+    pub(crate) committee: PathBuf,
+    pub(crate) keys: PathBuf,
+    pub(crate) data: PathBuf,
+    /// Where other validators reach this one.
+    pub(crate) listen: SocketAddr,
+    /// JSON-RPC over HTTP and WebSocket; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rpc: Option<SocketAddr>,
+    /// Front door: storage, functions and sites; absent: the node only validates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) door: Option<SocketAddr>,
+}
+
+/// `committee.toml`: who validates, and the public part of their common key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CommitteeFile {
+    /// Public committee data as consensus encodes it, in hex.
+    pub(crate) public: String,
+    pub(crate) validators: Vec<ValidatorFile>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ValidatorFile {
+    /// Ed25519 identity in hex.
+    pub(crate) key: String,
+    pub(crate) address: SocketAddr,
+}
+
+/// A node's folder and what its file says.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeConfig {
+    pub(crate) dir: PathBuf,
+    pub(crate) file: NodeFile,
+}
+
+impl NodeConfig {
+    pub(crate) fn read(dir: &Path) -> Result<Self, Failure> {
+        let file = read_toml(&dir.join(FILE_NAME))?;
+        let config = Self { dir: dir.to_owned(), file };
+        config.check()?;
+        Ok(config)
+    }
+
+    /// A path of the file, resolved.
+    pub(crate) fn path(&self, path: &Path) -> PathBuf {
+        self.dir.join(path)
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        let refuse = |what: String| Err(Failure::new(1014, Exit::Usage, format!("{}: {what}", self.dir.display())));
+        let listens = [Some(self.file.listen), self.file.rpc, self.file.door];
+        let listens: Vec<_> = listens.into_iter().flatten().collect();
+        for (index, address) in listens.iter().enumerate() {
+            if listens.iter().skip(index + 1).any(|other| other == address) {
+                return refuse(format!("two services listen on {address}"));
+            }
+        }
+        if self.file.door.is_some() && self.file.rpc.is_none() {
+            return refuse("`door` needs `rpc`: sites tell visitors where the ledger answers".to_owned());
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|source| {
+        Failure::new(1014, Exit::NotFound, format!("cannot read {}", path.display())).because(source)
+    })?;
+    toml_edit::de::from_str(&text).map_err(|source| {
+        Failure::new(1014, Exit::Usage, format!("{} is not valid", path.display())).because(source)
+    })
+}
+
+pub(crate) fn write_toml<T: Serialize>(path: &Path, value: &T) -> Result<(), Failure> {
+    let text = toml_edit::ser::to_string_pretty(value).map_err(|source| {
+        Failure::new(1023, Exit::Failure, format!("cannot write {}", path.display())).because(source)
+    })?;
+    std::fs::write(path, text).map_err(|source| {
+        Failure::new(1023, Exit::Failure, format!("cannot write {}", path.display())).because(source)
+    })
+}

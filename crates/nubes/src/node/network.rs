@@ -1,0 +1,199 @@
+//! Writes a new network: genesis, committee, and a folder for each node.
+//!
+//! Keys come from a trusted dealer on this machine. Key files are readable by their owner only.
+
+use super::config::{CommitteeFile, NodeFile, ValidatorFile, read_toml, write_toml};
+use crate::failure::{Exit, Failure};
+use alloy_primitives::hex;
+use nubes_consensus::{ValidatorKeys, deal_committee};
+use nubes_ledger::Genesis;
+use rand::{TryRng, rngs::SysRng};
+use std::{
+    fs,
+    io::Write,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+const COMMITTEE_FILE: &str = "committee.toml";
+const GENESIS_FILE: &str = "genesis.json";
+const KEY_FILE: &str = "validator.key";
+
+/// Which ports the nodes of a network take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ports {
+    /// `nubes dev`: the first node has the well-known ports around `base`, the others only validate.
+    Development { base: u16 },
+    /// `nubes network init`: every node has all services, ten ports apart.
+    Spread { base: u16 },
+}
+
+/// Ports of one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NodePorts {
+    pub(crate) listen: u16,
+    pub(crate) rpc: u16,
+    pub(crate) door: u16,
+    /// Whether the node has a front door and JSON-RPC at all.
+    pub(crate) serves: bool,
+}
+
+impl Ports {
+    /// 8080 -> 8545, the two ports that everybody expects.
+    const RPC_DISTANCE: u16 = 465;
+
+    pub(crate) fn of(self, index: u16) -> Result<NodePorts, Failure> {
+        let ports = match self {
+            Self::Development { base } => (|| {
+                let listen = base.checked_add(20)?.checked_add(index)?;
+                Some(NodePorts { listen, rpc: base.checked_add(Self::RPC_DISTANCE)?, door: base, serves: index == 0 })
+            })(),
+            Self::Spread { base } => (|| {
+                let first = base.checked_add(index.checked_mul(10)?)?;
+                Some(NodePorts { listen: first.checked_add(1)?, rpc: first, door: first.checked_add(2)?, serves: true })
+            })(),
+        };
+        ports.ok_or_else(|| Failure::new(1027, Exit::Usage, "the first port is too high: ports end at 65535"))
+    }
+
+    fn file(self, index: u16) -> Result<NodeFile, Failure> {
+        let ports = self.of(index)?;
+        Ok(NodeFile {
+            name: node_name(index),
+            genesis: Path::new("..").join(GENESIS_FILE),
+            committee: Path::new("..").join(COMMITTEE_FILE),
+            keys: KEY_FILE.into(),
+            data: "data".into(),
+            listen: loopback(ports.listen),
+            rpc: ports.serves.then(|| loopback(ports.rpc)),
+            door: ports.serves.then(|| loopback(ports.door)),
+        })
+    }
+}
+
+/// Makes the network in `dir` and returns the nodes' folders.
+pub(crate) fn init(dir: &Path, validators: u8, ports: Ports) -> Result<Vec<PathBuf>, Failure> {
+    let empty = fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
+    if !empty {
+        return Err(Failure::new(1013, Exit::Usage, format!("{} is not empty", dir.display())));
+    }
+    let mut seed = [0; 32];
+    SysRng
+        .try_fill_bytes(&mut seed)
+        .map_err(|source| Failure::new(1023, Exit::Failure, "the system gives no entropy").because(source))?;
+    let (committee, keys) = deal_committee(u32::from(validators), seed)
+        .map_err(|source| Failure::new(1023, Exit::Failure, "the keys cannot be made").because(source))?;
+    let mut nodes = Vec::new();
+    let mut members = Vec::new();
+    for (index, keys) in (0..).zip(&keys) {
+        let file = ports.file(index)?;
+        members.push(ValidatorFile { key: hex::encode(keys.identity().to_bytes()), address: file.listen });
+        let node = dir.join(&file.name);
+        write_node(&node, &file, keys)?;
+        nodes.push(node);
+    }
+    let genesis = Genesis::development().to_json();
+    let written = fs::write(dir.join(GENESIS_FILE), genesis);
+    written.map_err(|source| Failure::new(1023, Exit::Failure, "the genesis cannot be written").because(source))?;
+    // Last: a folder with this file is a whole network, see `reopen`.
+    let public = hex::encode(committee.sharing_bytes());
+    write_toml(&dir.join(COMMITTEE_FILE), &CommitteeFile { public, validators: members })?;
+    Ok(nodes)
+}
+
+/// Whether `dir` holds a whole network; a folder whose making was cut short does not.
+pub(crate) fn exists(dir: &Path) -> bool {
+    dir.join(COMMITTEE_FILE).is_file()
+}
+
+/// The nodes of the development network in `dir`, moved to `base` if they were elsewhere.
+pub(crate) fn reopen(dir: &Path, base: u16) -> Result<Vec<PathBuf>, Failure> {
+    let mut committee: CommitteeFile = read_toml(&dir.join(COMMITTEE_FILE))?;
+    let ports = Ports::Development { base };
+    let mut nodes = Vec::new();
+    for (index, member) in (0..).zip(&mut committee.validators) {
+        let file = ports.file(index)?;
+        member.address = file.listen;
+        let node = dir.join(&file.name);
+        write_toml(&node.join(super::config::FILE_NAME), &file)?;
+        nodes.push(node);
+    }
+    write_toml(&dir.join(COMMITTEE_FILE), &committee)?;
+    Ok(nodes)
+}
+
+fn write_node(dir: &Path, file: &NodeFile, keys: &ValidatorKeys) -> Result<(), Failure> {
+    let refuse =
+        |source| Failure::new(1023, Exit::Failure, format!("cannot write {}", dir.display())).because::<std::io::Error>(source);
+    fs::create_dir_all(dir).map_err(refuse)?;
+    let secret = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.join(KEY_FILE));
+    let written = secret.and_then(|mut secret| secret.write_all(hex::encode(keys.to_secret_bytes()).as_bytes()));
+    written.map_err(refuse)?;
+    write_toml(&dir.join(super::config::FILE_NAME), file)
+}
+
+/// Reads a validator's secrets. Errors never quote the file's content.
+pub(crate) fn read_keys(path: &Path) -> Result<ValidatorKeys, Failure> {
+    let refuse = || Failure::new(1014, Exit::Denied, format!("{} holds no validator key", path.display()));
+    let text = fs::read_to_string(path).map_err(|source| refuse().because(source))?;
+    let bytes = hex::decode(text.trim()).map_err(|_| refuse())?;
+    ValidatorKeys::from_secret_bytes(&bytes).map_err(|_| refuse())
+}
+
+fn node_name(index: u16) -> String {
+    format!("v{index}")
+}
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NodePorts, Ports, exists, init, read_keys, reopen};
+    use crate::node::config::NodeConfig;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn development_ports_are_the_well_known_ones() {
+        let ports = Ports::Development { base: 8080 };
+        assert_eq!(ports.of(0).unwrap(), NodePorts { listen: 8100, rpc: 8545, door: 8080, serves: true });
+        assert!(!ports.of(3).unwrap().serves);
+        assert!(Ports::Development { base: 65_500 }.of(0).is_err());
+        assert!(Ports::Spread { base: 65_530 }.of(1).is_err());
+    }
+
+    #[test]
+    fn a_network_is_written_once_and_keys_are_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let net = dir.path().join("net");
+        let nodes = init(&net, 4, Ports::Spread { base: 18_000 }).unwrap();
+        assert!(exists(&net));
+        assert_eq!(nodes.len(), 4);
+        let key = nodes[0].join("validator.key");
+        assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        read_keys(&key).unwrap();
+        assert_eq!(init(&net, 4, Ports::Spread { base: 18_000 }).unwrap_err().error_code().to_string(), "NX1013");
+    }
+
+    #[test]
+    fn a_network_moves_to_other_ports() {
+        let dir = tempfile::tempdir().unwrap();
+        let net = dir.path().join("net");
+        init(&net, 2, Ports::Development { base: 8080 }).unwrap();
+        let nodes = reopen(&net, 9080).unwrap();
+        let config = NodeConfig::read(&nodes[0]).unwrap();
+        assert_eq!(config.file.door.unwrap().port(), 9080);
+        assert_eq!(config.file.rpc.unwrap().port(), 9545);
+    }
+
+    #[test]
+    fn a_damaged_key_is_refused_without_quoting_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("validator.key");
+        std::fs::write(&key, "c0ffee").unwrap();
+        let failure = read_keys(&key).unwrap_err();
+        assert!(!format!("{failure:?}").contains("c0ffee"));
+    }
+}

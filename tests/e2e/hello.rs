@@ -1,0 +1,41 @@
+//! A compiled component and the network's own commands: add, get.
+
+use nubes_tests::{Cloud, free_port_base, nubes, repository};
+use serde_json::Value;
+
+#[tokio::test]
+async fn a_compiled_component_answers_slow() {
+    let data = tempfile::tempdir().unwrap();
+    let app = repository().join("examples/hello-rust");
+    let cloud = Cloud::start(Some(&app), data.path(), free_port_base().unwrap()).await.unwrap();
+    let request = reqwest::Client::new().get(format!("{}/world", cloud.door())).header("host", "hello.localhost");
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(answer.text().await.unwrap().contains("hello"));
+    cloud.process.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_added_comes_back_verified_slow() {
+    let dir = tempfile::tempdir().unwrap();
+    let cloud = Cloud::start(None, &dir.path().join("data"), free_port_base().unwrap()).await.unwrap();
+    let tree = dir.path().join("tree");
+    std::fs::create_dir_all(tree.join("a/b")).unwrap();
+    std::fs::write(tree.join("a/b/small.txt"), "small").unwrap();
+    let big: Vec<u8> = (0..3_500_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    std::fs::write(tree.join("big.bin"), &big).unwrap();
+    let node = cloud.door();
+    let added = nubes(dir.path(), &["add", "tree", "--json", "--node", &node]).await.unwrap();
+    assert!(added.status.success(), "{added:?}");
+    let added: Value = serde_json::from_slice(&added.stdout).unwrap();
+    let cid = added["cid"].as_str().unwrap();
+    let got = nubes(dir.path(), &["get", cid, "--output", "back", "--json", "--node", &node]).await.unwrap();
+    assert!(got.status.success(), "{got:?}");
+    assert_eq!(std::fs::read(dir.path().join("back/big.bin")).unwrap(), big);
+    assert_eq!(std::fs::read_to_string(dir.path().join("back/a/b/small.txt")).unwrap(), "small");
+    let missing = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
+    let lost = nubes(dir.path(), &["get", missing, "--output", "lost", "--node", &node]).await.unwrap();
+    assert_eq!(lost.status.code(), Some(4), "{lost:?}");
+    assert!(!dir.path().join("lost").exists(), "nothing is half-written");
+    cloud.process.stop().await.unwrap();
+}
