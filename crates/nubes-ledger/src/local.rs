@@ -1,0 +1,3 @@
+//! local
+#[derive(Debug)]
+pub struct LocalLedger;
