@@ -6,7 +6,8 @@
 mod query;
 mod source;
 
-pub use query::{At, BlockAt, FeeHistory, LogFilter, LogsError, PlacedLog, QueryError};
+pub(crate) use query::logs_of;
+pub use query::{At, BlockAt, FeeHistory, LOG_BLOCKS_MAX, LOGS_MAX, LogFilter, LogsError, PlacedLog, QueryError};
 pub use source::{NonceOf, TransactionSource};
 
 use crate::{

@@ -8,7 +8,7 @@ pub mod fees;
 mod rules;
 
 pub use call::{CallFailure, CallOutcome};
-pub(crate) use call::{CallInput, Overrides, call, estimate};
+pub(crate) use call::{AccountOverride, CallInput, Overrides, call, estimate};
 pub(crate) use rules::{Rules, evm_env};
 
 use crate::state::{Account, Changes, StoredBlock, TrieError, View, apply};
