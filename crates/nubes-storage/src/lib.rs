@@ -1,1 +1,35 @@
-//! nubes-storage
+//! Keep content by its address and serve it: the storage layer.
+//!
+//! Blocks (the unit that a CID names) live in an append-only local store; files and directories are UnixFS DAGs of
+//! blocks, as every IPFS client makes and reads them; an HTTP gateway serves them whole, by range, or as blocks and CAR
+//! files that a client verifies by itself.
+//!
+//! What it is not: no network of peers, no money, no names. Which root a name points to is the front door's business;
+//! it hands the root to [`Gateway::serve`].
+//!
+//! Laws:
+//! - What [`Store::put_many`] has answered is on disk and survives a crash of the process or the machine.
+//! - [`Store::get`] never returns bytes that do not hash to the CID. A damaged block is reported with its segment, offset
+//!   and CID; all others are served.
+//! - The index is a projection of the segment files: it can be deleted and is rebuilt.
+//! - A directory's CID is the one that `ipfs-car pack DIR --no-wrap` gives (profile `unixfs-v1-2025`);
+//!   [`unixfs`] says where it differs.
+//! - No file, DAG or upload is held in memory as a whole; every size, depth and count has a named limit.
+//!
+//! Begin with [`segments`] for the disk format, [`unixfs`] for files, [`gateway`] for HTTP.
+
+mod block;
+mod local;
+mod problem;
+mod varint;
+
+pub mod car;
+pub mod gateway;
+pub mod ingest;
+pub mod segments;
+pub mod unixfs;
+
+pub use crate::block::{BLOCK_BYTES_MAX, Block, BlockError};
+pub use crate::gateway::{Caching, Gateway, Site};
+pub use crate::local::LocalBlobs;
+pub use crate::segments::{Config, OpenError, Store};

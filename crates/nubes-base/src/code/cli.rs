@@ -30,4 +30,7 @@ pub(super) const ENTRIES: &[Explanation] = &[
     entry(1028, "browser cannot be started", "No program for web pages is known here.", "Open the printed address by hand."),
     entry(1029, "doctor found trouble", "At least one check of `nubes doctor` failed.", "Each failed check says what to do."),
     entry(1030, "folder cannot be watched", "The system refuses to report changes of files.", "Raise the limit of file watches (inotify), or restart the command after each change."),
+    entry(1031, "content cannot be addressed", "A file or folder cannot be read or made into a UnixFS DAG.", "Read the reason in the message: permissions, names that are not UTF-8, too many files."),
+    entry(1032, "content changed", "Files changed between the plan and the upload.", "Run the command again."),
+    entry(1033, "content does not verify", "What the node sent does not hash to its address; nothing was kept.", "Get it from another node, and have the first one checked."),
 ];

@@ -10,9 +10,9 @@ const LINE_BYTES_MAX: usize = 1 << 20;
 pub(super) async fn run(args: Logs, output: Output) -> Result<(), Failure> {
     let manifest = Manifest::find(&args.app.dir)?;
     let client = Client::new(&args.app.door.node)?;
-    let url = format!("{}/api/v1/apps/{}/logs", client.door(), manifest.name);
-    let follow = if args.follow { "1" } else { "0" };
-    let request = client.http().get(url).query(&[("lines", args.lines.to_string().as_str()), ("follow", follow)]);
+    let follow = u8::from(args.follow);
+    let logs = format!("api/v1/apps/{}/logs?lines={}&follow={follow}", manifest.name, args.lines);
+    let request = client.http().get(format!("{}/{logs}", client.door()));
     let mut chunks = client.send(request).await?.bytes_stream();
     let mut rest = Vec::new();
     while let Some(chunk) = chunks.next().await {

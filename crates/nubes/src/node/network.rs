@@ -124,8 +124,9 @@ pub(crate) fn reopen(dir: &Path, base: u16) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn write_node(dir: &Path, file: &NodeFile, keys: &ValidatorKeys) -> Result<(), Failure> {
-    let refuse =
-        |source| Failure::new(1023, Exit::Failure, format!("cannot write {}", dir.display())).because::<std::io::Error>(source);
+    let refuse = |source: std::io::Error| {
+        Failure::new(1023, Exit::Failure, format!("cannot write {}", dir.display())).because(source)
+    };
     fs::create_dir_all(dir).map_err(refuse)?;
     let secret = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.join(KEY_FILE));
     let written = secret.and_then(|mut secret| secret.write_all(hex::encode(keys.to_secret_bytes()).as_bytes()));

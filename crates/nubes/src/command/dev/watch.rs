@@ -36,7 +36,7 @@ pub(super) async fn run(client: &Client, manifest: Manifest, output: Output) -> 
     watcher.watch(&manifest.dir, RecursiveMode::Recursive).map_err(unwatchable)?;
     while changes.recv().await.is_some() {
         while time::timeout(QUIET, changes.recv()).await.is_ok_and(|event| event.is_some()) {}
-        let started = tokio::time::Instant::now();
+        let started = time::Instant::now();
         let deployed = match Manifest::find(&manifest.dir) {
             Ok(manifest) => redeploy(client, &manifest, output).await,
             Err(failure) => Err(failure),

@@ -1,0 +1,197 @@
+//! Whose a request is, by its host name. Pure.
+//!
+//! ```text
+//! BASE, an IP address            the node itself
+//! NAME.BASE, NAME.nubes.BASE     app NAME
+//! CID.ipfs.BASE                  the content CID (subdomain gateway of IPFS: an origin of its own for each root)
+//! ```
+//!
+//! A base domain is `localhost` or one that the operator owns. Every other host is [`Target::Unknown`]; answering it would
+//! let a foreign page reach the node through a name that it controls (DNS rebinding).
+
+use cid::Cid;
+use http::{HeaderMap, Uri, header};
+use nubes_base::{AppName, app::AppNameError};
+use nubes_contracts::TOP_LEVEL_NAME;
+use std::{borrow::Cow, net::Ipv6Addr};
+
+/// Longest host name (RFC 1035).
+pub const HOST_BYTES_MAX: usize = 253;
+/// Longest label of a host name (RFC 1035); a CID that is longer has no host.
+pub const LABEL_BYTES_MAX: usize = 63;
+const CONTENT_LABEL: &str = "ipfs";
+/// An app with one of these names could set cookies for the hosts below it.
+const RESERVED_LABELS: [&str; 3] = [CONTENT_LABEL, "ipns", TOP_LEVEL_NAME];
+const CID_V0_CHARS: usize = 46;
+
+/// Whose a request is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The node's own pages and API.
+    Front,
+    App(AppName),
+    /// Always version 1.
+    Content(Cid),
+    /// Not a host of this node.
+    Unknown,
+}
+
+/// Why a host is refused. The request is malformed; nothing was looked up.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    #[error("the request names no host")]
+    Missing,
+    #[error("the request names more than one host")]
+    Repeated,
+    #[error("`{host}` is not a host name")]
+    Syntax { host: String },
+    #[error("`{label}` cannot be the name of an app")]
+    Name {
+        label: String,
+        #[source]
+        source: AppNameError,
+    },
+    #[error("`{label}` is not a CID")]
+    Content {
+        label: String,
+        #[source]
+        source: cid::Error,
+    },
+}
+
+/// The domains under which the node serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseDomains(Vec<String>);
+
+/// The text is not a domain name. Give it without port and scheme.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{domain}` is not a domain name in lower case")]
+pub struct BaseDomainError {
+    pub domain: String,
+}
+
+impl BaseDomains {
+    pub fn new(domains: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, BaseDomainError> {
+        let domains: Vec<String> = domains.into_iter().map(Into::into).collect();
+        match domains.iter().find(|domain| !is_name(domain) || domain.bytes().any(|b| b.is_ascii_uppercase()))
+        {
+            Some(bad) => Err(BaseDomainError { domain: bad.clone() }),
+            None => Ok(Self(domains)),
+        }
+    }
+
+    /// Whose `host` is: a `Host` header or the authority of a URI.
+    pub fn target(&self, host: &str) -> Result<Target, HostError> {
+        let Some(written) = split(host)?.name else { return Ok(Target::Front) };
+        let name = lower(written);
+        let below = self.0.iter().find_map(|base| below(&name, base));
+        let Some(labels) = below else { return Ok(Target::Unknown) };
+        match labels.rsplit_once('.') {
+            None if labels.is_empty() => Ok(Target::Front),
+            None => app(labels),
+            Some((label, zone)) if label.contains('.') || !RESERVED_LABELS.contains(&zone) => {
+                Ok(Target::Unknown)
+            }
+            // A CIDv0 is case-sensitive; browsers lower the case, other clients may not.
+            Some((label, CONTENT_LABEL)) => content(label, written.get(..label.len()).unwrap_or(label)),
+            Some((label, TOP_LEVEL_NAME)) => app(label),
+            Some(_) => Ok(Target::Unknown),
+        }
+    }
+
+    /// The host on which the content `cid` has an origin of its own, if `host` is a base domain.
+    pub fn content_host(&self, host: &str, cid: &Cid) -> Option<String> {
+        let parts = split(host).ok()?;
+        let name = lower(parts.name?);
+        let base = self.0.iter().find(|base| **base == *name)?;
+        let label = cid.into_v1().ok()?.to_string();
+        let port = parts.port.map(|port| format!(":{port}")).unwrap_or_default();
+        (label.len() <= LABEL_BYTES_MAX).then(|| format!("{label}.{CONTENT_LABEL}.{base}{port}"))
+    }
+}
+
+/// The host that a request names: in its URI, else in its only `Host` header (RFC 9112 §3.2).
+pub fn of_request<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str, HostError> {
+    if let Some(authority) = uri.authority() {
+        return Ok(authority.as_str());
+    }
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts.next().ok_or(HostError::Missing)?;
+    if hosts.next().is_some() {
+        return Err(HostError::Repeated);
+    }
+    host.to_str()
+        .map_err(|_| HostError::Syntax { host: String::from_utf8_lossy(host.as_bytes()).into_owned() })
+}
+
+struct Parts<'a> {
+    /// None: an IP address.
+    name: Option<&'a str>,
+    port: Option<u16>,
+}
+
+fn split(host: &str) -> Result<Parts<'_>, HostError> {
+    let refuse = || HostError::Syntax { host: host.chars().take(HOST_BYTES_MAX).collect() };
+    if let Some(rest) = host.strip_prefix('[') {
+        let (address, port) = rest.split_once(']').ok_or_else(refuse)?;
+        address.parse::<Ipv6Addr>().map_err(|_| refuse())?;
+        return Ok(Parts { name: None, port: port_of(port).ok_or_else(refuse)? });
+    }
+    let (name, port) = host.split_at(host.find(':').unwrap_or(host.len()));
+    let port = port_of(port).ok_or_else(refuse)?;
+    if is_ipv4(name) {
+        return Ok(Parts { name: None, port });
+    }
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if is_name(name) { Ok(Parts { name: Some(name), port }) } else { Err(refuse()) }
+}
+
+/// `Some(None)`: no port given.
+#[expect(clippy::option_option, reason = "absent and malformed are different")]
+fn port_of(text: &str) -> Option<Option<u16>> {
+    match text.strip_prefix(':') {
+        None => text.is_empty().then_some(None),
+        Some("") => Some(None),
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok().map(Some),
+        Some(_) => None,
+    }
+}
+
+fn is_ipv4(name: &str) -> bool {
+    name.as_bytes().first().is_some_and(u8::is_ascii_digit) && name.parse::<std::net::Ipv4Addr>().is_ok()
+}
+
+fn is_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= LABEL_BYTES_MAX
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    name.len() <= HOST_BYTES_MAX && name.split('.').all(is_label)
+}
+
+fn lower(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|b| b.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
+}
+
+fn below<'a>(name: &'a str, base: &str) -> Option<&'a str> {
+    let rest = name.strip_suffix(base)?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_suffix('.') }
+}
+
+fn app(label: &str) -> Result<Target, HostError> {
+    if RESERVED_LABELS.contains(&label) {
+        return Ok(Target::Unknown);
+    }
+    let name = label.parse().map_err(|source| HostError::Name { label: label.to_owned(), source })?;
+    Ok(Target::App(name))
+}
+
+fn content(label: &str, written: &str) -> Result<Target, HostError> {
+    let is_v0 = written.len() == CID_V0_CHARS && written.starts_with("Qm");
+    let cid = Cid::try_from(if is_v0 { written } else { label }).and_then(|cid| cid.into_v1());
+    cid.map(Target::Content).map_err(|source| HostError::Content { label: label.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests;

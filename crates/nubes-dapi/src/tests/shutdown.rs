@@ -1,0 +1,155 @@
+//! The socket.
+
+use super::{House, PATIENCE, limits, record};
+use crate::{Limits, Server};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::{net::SocketAddr, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: shop.localhost\r\n\r\n";
+
+struct Served {
+    house: House,
+    address: SocketAddr,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+async fn serve(limits: Limits) -> Served {
+    let house = House::with(limits, Vec::new());
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), house.door.clone()).await.unwrap();
+    let (address, stop, mut tasks) = (server.local_address(), CancellationToken::new(), JoinSet::new());
+    tasks.spawn(server.run(stop.clone()));
+    house.until(|house| house.door.head().is_some()).await;
+    house.deploy(&record("shop", &[("f", "/*")])).await;
+    Served { house, address, stop, tasks }
+}
+
+impl Served {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    async fn ends(&mut self) {
+        timeout(PATIENCE, self.tasks.join_next()).await.unwrap().unwrap().unwrap();
+    }
+}
+
+async fn ask(stream: &mut TcpStream) -> String {
+    stream.write_all(GET).await.unwrap();
+    read_head(stream).await
+}
+
+/// Reads until the answer of the function is there, or the connection ends.
+async fn read_head(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    let read = async {
+        while !text.windows(9).any(|part| part == b"f GET / 0")
+            && stream.read_buf(&mut text).await.unwrap_or(0) > 0
+        {}
+    };
+    timeout(PATIENCE, read).await.unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_serves_many_requests() {
+    let served = serve(limits()).await;
+    let mut stream = served.connect().await;
+    for _ in 0..3 {
+        assert!(ask(&mut stream).await.starts_with("HTTP/1.1 202 Accepted\r\n"));
+    }
+}
+
+#[tokio::test]
+async fn http2_is_spoken_with_who_begins_so() {
+    let mut served = serve(limits()).await;
+    let io = TokioIo::new(served.connect().await);
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    served.tasks.spawn(async move { connection.await.unwrap() });
+    let uri = format!("http://shop.localhost:{}/", served.address.port());
+    let request = Request::get(&uri).body(Empty::<Bytes>::new()).unwrap();
+    let answer = timeout(PATIENCE, sender.send_request(request)).await.unwrap().unwrap();
+    assert_eq!(answer.status(), 202);
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, format!("f GET {uri} 0"));
+    drop(sender);
+    served.stop.cancel();
+    served.ends().await;
+    served.ends().await;
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_requests_that_have_begun() {
+    let mut served = serve(limits()).await;
+    let mut idle = served.connect().await;
+    assert!(ask(&mut idle).await.contains("202"));
+    let gate = served.house.runner.hold_requests().await;
+    let mut begun = served.connect().await;
+    begun.write_all(GET).await.unwrap();
+    served.house.runner.has_taken(2).await;
+    served.stop.cancel();
+    assert_eq!(read_head(&mut idle).await, "", "an idle connection ends");
+    assert!(TcpStream::connect(served.address).await.is_err(), "no new connection");
+    assert!(served.tasks.try_join_next().is_none());
+    drop(gate);
+    let answer = read_head(&mut begun).await;
+    assert!(answer.starts_with("HTTP/1.1 202 Accepted"), "{answer}");
+    served.ends().await;
+    assert_eq!(served.house.door.head(), None, "the ledger is not followed any more");
+}
+
+#[tokio::test]
+async fn a_shutdown_cuts_off_what_does_not_end() {
+    let mut served = serve(Limits { drain_timeout: Duration::from_millis(20), ..limits() }).await;
+    let gate = served.house.runner.hold_requests().await;
+    let mut stream = served.connect().await;
+    stream.write_all(GET).await.unwrap();
+    served.house.runner.has_taken(1).await;
+    served.stop.cancel();
+    served.ends().await;
+    assert_eq!(read_head(&mut stream).await, "");
+    drop(gate);
+}
+
+#[tokio::test]
+async fn who_sends_no_head_in_time_is_disconnected() {
+    let served = serve(Limits { header_timeout: Duration::from_millis(30), ..limits() }).await;
+    for start in [&b""[..], b"G", b"GET / HTTP/1.1\r\nhost: sh", b"PRI * HTTP/2.0\r\n"] {
+        let mut stream = served.connect().await;
+        stream.write_all(start).await.unwrap();
+        let answer = read_head(&mut stream).await;
+        assert!(!answer.contains("202"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn one_connection_more_than_the_limit_waits() {
+    let served = serve(Limits { connections_max: 1, ..limits() }).await;
+    let mut first = served.connect().await;
+    assert!(ask(&mut first).await.contains("202"));
+    let mut second = served.connect().await;
+    second.write_all(GET).await.unwrap();
+    assert!(ask(&mut first).await.contains("202"));
+    let mut nothing = [0; 1];
+    assert!(second.try_read(&mut nothing).is_err(), "not answered while the first is there");
+    drop(first);
+    assert!(read_head(&mut second).await.contains("202"));
+}
+
+#[tokio::test]
+async fn a_taken_address_is_told() {
+    let served = serve(limits()).await;
+    let error = Server::bind(served.address, served.house.door.clone()).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("cannot listen at {}", served.address));
+}

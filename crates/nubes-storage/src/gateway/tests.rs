@@ -1,0 +1,89 @@
+mod conformance;
+mod content;
+
+use super::{Gateway, routes};
+use crate::car::{Decoder, Item};
+use crate::segments::{Config, Store};
+use crate::unixfs::{Hidden, import_directory};
+use axum::{Router, body};
+use bytes::Bytes;
+use cid::Cid;
+use http::{HeaderMap, Method, Request, StatusCode};
+use std::{fs, path::Path};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+struct Fixture {
+    router: Router,
+    gateway: Gateway,
+    store: Store,
+    dir: TempDir,
+}
+
+struct Got {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Got {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+fn fixture() -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Config::STANDARD).unwrap();
+    let gateway = Gateway::new(store.clone());
+    Fixture { router: routes(gateway.clone()), gateway, store, dir }
+}
+
+fn request(method: Method, uri: &str, headers: &[(&str, &str)]) -> Request<body::Body> {
+    let mut request = Request::builder().method(method).uri(uri);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(body::Body::empty()).unwrap()
+}
+
+impl Fixture {
+    async fn ask(&self, method: Method, uri: &str, headers: &[(&str, &str)]) -> Got {
+        let response = self.router.clone().oneshot(request(method, uri, headers)).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body::to_bytes(body, usize::MAX).await.unwrap();
+        Got { status: parts.status, headers: parts.headers, body }
+    }
+
+    async fn get(&self, uri: &str) -> Got {
+        self.ask(Method::GET, uri, &[]).await
+    }
+
+    async fn import(&self, dir: &Path) -> Cid {
+        import_directory(&self.store, dir, Hidden::Skip, |_| ()).await.unwrap().cid
+    }
+
+    async fn import_car(&self, name: &str) -> Vec<Cid> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+        let (roots, blocks) = read_car(&fs::read(path).unwrap());
+        self.store.put_many(blocks).await.unwrap();
+        roots
+    }
+}
+
+fn read_car(bytes: &[u8]) -> (Vec<Cid>, Vec<crate::block::Block>) {
+    let (mut decoder, mut roots, mut blocks) = (Decoder::default(), Vec::new(), Vec::new());
+    decoder.push(bytes);
+    while let Some(item) = decoder.next_item().unwrap() {
+        match item {
+            Item::Roots(found) => roots = found,
+            Item::Block(block) => blocks.push(block),
+        }
+    }
+    decoder.finish().unwrap();
+    (roots, blocks)
+}

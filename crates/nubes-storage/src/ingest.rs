@@ -1,0 +1,222 @@
+//! Adding content over HTTP: the storage part of a node's own API.
+//!
+//! | call | body | answer |
+//! |---|---|---|
+//! | `POST /api/v1/car` | a CAR of version 1, streamed | `{"roots": [CID], "blocks": n, "bytes": n}` |
+//! | `POST /api/v1/blocks/missing` | `{"cids": [CID]}` | `{"missing": [CID]}`: those that are not here |
+//! | `POST /api/v1/files` | a file's bytes, streamed | `{"cid": CID, "bytes": n}` |
+//!
+//! An answer means that everything is durable. A refused upload may leave blocks behind; they are true to their CIDs and
+//! sending again does not store them twice. Who may call, and for what price, is decided in front of these routes.
+
+use crate::block::Block;
+use crate::car::{Decoder, Item};
+use crate::problem::Problem;
+use crate::segments::{Store, Ticket};
+use crate::unixfs::{self, BuildError, ImportError};
+use axum::{
+    Json, Router,
+    body::{self, Body},
+    extract::{Request, State},
+    routing::post,
+};
+use bytes::Bytes;
+use cid::Cid;
+use futures_util::{Stream, TryStreamExt};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::{collections::VecDeque, future};
+
+/// CIDs in one question for missing blocks.
+pub const CIDS_MAX: usize = 20_000;
+/// Longest body of that question.
+const CIDS_BYTES_MAX: usize = CIDS_MAX * 128;
+/// Blocks of an upload are handed to the store in batches of this size.
+const BATCH_BYTES_MAX: usize = 8 << 20;
+/// Batches of an upload that are not durable yet.
+const BATCHES_IN_FLIGHT_MAX: usize = 4;
+
+/// What one upload may weigh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IngestLimits {
+    pub car_bytes_max: u64,
+    pub file_bytes_max: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Ingest {
+    store: Store,
+    limits: IngestLimits,
+}
+
+/// The routes that add content.
+pub fn routes(store: Store, limits: IngestLimits) -> Router {
+    Router::new()
+        .route("/api/v1/car", post(add_car))
+        .route("/api/v1/blocks/missing", post(find_missing))
+        .route("/api/v1/files", post(add_file))
+        .with_state(Ingest { store, limits })
+}
+
+#[derive(Debug, Serialize)]
+struct CarAdded {
+    roots: Vec<String>,
+    blocks: u64,
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct FileAdded {
+    cid: String,
+    bytes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    cids: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Missing {
+    missing: Vec<String>,
+}
+
+async fn add_car(State(ingest): State<Ingest>, request: Request) -> Result<Json<CarAdded>, Problem> {
+    let mut chunks = limited(request.into_body(), ingest.limits.car_bytes_max);
+    let mut upload =
+        Upload { store: ingest.store, batch: Vec::new(), batch_bytes: 0, in_flight: VecDeque::new() };
+    let mut decoder = Decoder::default();
+    let mut added = CarAdded { roots: Vec::new(), blocks: 0, bytes: 0 };
+    while let Some(chunk) = chunks.try_next().await.map_err(ChunkError::into_problem)? {
+        decoder.push(&chunk);
+        while let Some(item) = decoder.next_item().map_err(|error| Problem::decode(&error))? {
+            match item {
+                Item::Roots(roots) => added.roots = roots.iter().map(ToString::to_string).collect(),
+                Item::Block(block) => {
+                    added.blocks += 1;
+                    added.bytes += block.bytes().len() as u64;
+                    upload.push(block).await?;
+                }
+            }
+        }
+    }
+    decoder.finish().map_err(|error| Problem::decode(&error))?;
+    upload.finish().await?;
+    Ok(Json(added))
+}
+
+async fn find_missing(State(ingest): State<Ingest>, request: Request) -> Result<Json<Missing>, Problem> {
+    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, 3014, detail);
+    let body = body::to_bytes(request.into_body(), CIDS_BYTES_MAX).await;
+    let body = body.map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, 3013, "the list is too long"))?;
+    let question: Question = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
+    if question.cids.len() > CIDS_MAX {
+        return Err(bad(format!("{} CIDs, more than {CIDS_MAX}", question.cids.len())));
+    }
+    let mut missing = Vec::new();
+    for text in question.cids {
+        let cid = Cid::try_from(text.as_str()).map_err(|error| Problem::cid(&error))?;
+        if !ingest.store.has(&cid)? {
+            missing.push(text);
+        }
+    }
+    Ok(Json(Missing { missing }))
+}
+
+async fn add_file(State(ingest): State<Ingest>, request: Request) -> Result<Json<FileAdded>, Problem> {
+    let chunks = limited(request.into_body(), ingest.limits.file_bytes_max);
+    let built = unixfs::import_stream(&ingest.store, chunks).await.map_err(import_problem)?;
+    Ok(Json(FileAdded { cid: built.cid.to_string(), bytes: built.bytes }))
+}
+
+fn import_problem(error: ImportError) -> Problem {
+    match &error {
+        ImportError::Build(BuildError::Read { source, .. }) => {
+            match source.get_ref().and_then(|source| source.downcast_ref::<ChunkError>()) {
+                Some(ChunkError::TooLarge { bytes_max }) => {
+                    ChunkError::TooLarge { bytes_max: *bytes_max }.into_problem()
+                }
+                _ => error.into(),
+            }
+        }
+        _ => error.into(),
+    }
+}
+
+/// Collects the blocks of an upload and hands them on.
+struct Upload {
+    store: Store,
+    batch: Vec<Block>,
+    batch_bytes: usize,
+    in_flight: VecDeque<Ticket>,
+}
+
+impl Upload {
+    async fn push(&mut self, block: Block) -> Result<(), Problem> {
+        self.batch_bytes += block.bytes().len();
+        self.batch.push(block);
+        if self.batch_bytes >= BATCH_BYTES_MAX {
+            self.send().await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self) -> Result<(), Problem> {
+        self.batch_bytes = 0;
+        let batch = std::mem::take(&mut self.batch);
+        self.in_flight.push_back(self.store.enqueue(batch).await?);
+        if self.in_flight.len() > BATCHES_IN_FLIGHT_MAX {
+            self.wait_for_oldest().await?;
+        }
+        Ok(())
+    }
+
+    async fn wait_for_oldest(&mut self) -> Result<(), Problem> {
+        match self.in_flight.pop_front() {
+            Some(ticket) => Ok(ticket.durable().await?),
+            None => Ok(()),
+        }
+    }
+
+    async fn finish(mut self) -> Result<(), Problem> {
+        self.send().await?;
+        while !self.in_flight.is_empty() {
+            self.wait_for_oldest().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a body ended early.
+#[derive(Debug, thiserror::Error)]
+enum ChunkError {
+    #[error("the upload exceeds {bytes_max} bytes")]
+    TooLarge { bytes_max: u64 },
+    #[error("the upload broke off")]
+    Broken {
+        #[source]
+        source: axum::Error,
+    },
+}
+
+impl ChunkError {
+    fn into_problem(self) -> Problem {
+        let (status, code) = match self {
+            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, 3013),
+            Self::Broken { .. } => (StatusCode::BAD_REQUEST, 3015),
+        };
+        Problem::new(status, code, self.to_string())
+    }
+}
+
+fn limited(body: Body, bytes_max: u64) -> impl Stream<Item = Result<Bytes, ChunkError>> + Unpin {
+    let mut bytes = 0_u64;
+    body.into_data_stream().map_err(|source| ChunkError::Broken { source }).and_then(move |chunk| {
+        bytes += chunk.len() as u64;
+        future::ready(if bytes > bytes_max { Err(ChunkError::TooLarge { bytes_max }) } else { Ok(chunk) })
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! The storage port on the local block store.
+
+use crate::segments::{self, GetError, Store};
+use crate::unixfs::{self, BuildError, File, ImportError, ReadError};
+use async_trait::async_trait;
+use bytes::Bytes;
+use cid::Cid;
+use futures_util::stream;
+use nubes_base::port::{self, Blobs};
+use std::{convert::Infallible, io};
+
+/// [`Blobs`] kept in this process's [`Store`].
+#[derive(Clone, Debug)]
+pub struct LocalBlobs {
+    store: Store,
+}
+
+impl LocalBlobs {
+    pub const fn new(store: Store) -> Self {
+        Self { store }
+    }
+}
+
+#[async_trait]
+impl Blobs for LocalBlobs {
+    async fn put(&self, file: Bytes) -> Result<Cid, port::PutError> {
+        let chunks = stream::iter([Ok::<_, Infallible>(file)]);
+        let built = unixfs::import_stream(&self.store, chunks).await.map_err(put_error)?;
+        Ok(built.cid)
+    }
+
+    async fn get(&self, cid: &Cid, bytes_max: u64) -> Result<Bytes, port::GetError> {
+        let whole = async { File::open(&self.store, *cid).await?.read(bytes_max).await };
+        whole.await.map_err(|error| get_error(*cid, error))
+    }
+}
+
+fn put_error(error: ImportError) -> port::PutError {
+    use segments::PutError::{Closed, Index, Write};
+    let source = match error {
+        ImportError::Build(BuildError::Sink(Closed)) | ImportError::Aborted => return port::PutError::Closed,
+        ImportError::Build(BuildError::Sink(Write { source })) => io::Error::new(source.kind(), source),
+        ImportError::Build(BuildError::Sink(Index { source })) => io::Error::other(source),
+        ImportError::Build(other) => io::Error::other(other),
+    };
+    port::PutError::Write { source }
+}
+
+fn get_error(cid: Cid, error: ReadError) -> port::GetError {
+    match error {
+        ReadError::Block(GetError::NotFound { cid }) => port::GetError::NotFound { cid },
+        ReadError::Block(GetError::Corrupt { damage }) => {
+            // The port has no place for the segment; whoever repairs it needs it.
+            tracing::error!(%damage, "storage.damaged");
+            port::GetError::Corrupt { cid: damage.cid, what: damage.what }
+        }
+        ReadError::Block(GetError::Read { source }) => port::GetError::Read { source },
+        ReadError::Block(other) => port::GetError::Read { source: io::Error::other(other) },
+        ReadError::TooLarge { cid, bytes, bytes_max } => port::GetError::TooLarge { cid, bytes, bytes_max },
+        _ => port::GetError::NotAFile { cid },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LocalBlobs;
+    use crate::segments::{Config, Store};
+    use bytes::Bytes;
+    use nubes_base::port::{Blobs, GetError};
+    use nubes_testkit::blobs::blobs_laws;
+
+    #[tokio::test]
+    async fn local_blobs_keep_the_laws() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), Config::STANDARD).unwrap();
+        blobs_laws(async || LocalBlobs::new(store.clone())).await;
+    }
+
+    #[tokio::test]
+    async fn a_file_survives_a_restart_and_a_directory_is_not_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = Bytes::from(vec![7; 3 << 20]);
+        let store = Store::open(dir.path(), Config::STANDARD).unwrap();
+        let cid = LocalBlobs::new(store.clone()).put(file.clone()).await.unwrap();
+        store.close().await;
+        drop(store);
+        let store = Store::open(dir.path(), Config::STANDARD).unwrap();
+        assert_eq!(LocalBlobs::new(store.clone()).get(&cid, u64::MAX).await.unwrap(), file);
+        let source = tempfile::tempdir().unwrap();
+        std::fs::write(source.path().join("a"), "a").unwrap();
+        let hidden = crate::unixfs::Hidden::Skip;
+        let built = crate::unixfs::import_directory(&store, source.path(), hidden, |_| ()).await.unwrap();
+        let error = LocalBlobs::new(store).get(&built.cid, u64::MAX).await.unwrap_err();
+        assert!(matches!(error, GetError::NotAFile { .. }), "{error}");
+    }
+}

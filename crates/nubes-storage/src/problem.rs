@@ -1,0 +1,141 @@
+//! Errors as HTTP answers: problem documents (RFC 9457) with an `NX` code.
+
+use crate::segments::{GetError, PutError};
+use crate::unixfs::{BuildError, ImportError, NodeError, ReadError};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use nubes_base::Code;
+use serde::Serialize;
+use std::error::Error;
+
+/// An answer that is an error.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: Code,
+    detail: String,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: String,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: u16, detail: impl Into<String>) -> Self {
+        Self { status, code: Code::new(code), detail: detail.into(), header: None }
+    }
+
+    /// The detail is the error and its causes.
+    fn of(status: StatusCode, code: u16, error: &dyn Error) -> Self {
+        let mut detail = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            detail = format!("{detail}: {error}");
+            cause = error.source();
+        }
+        Self::new(status, code, detail)
+    }
+
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some((name, value));
+        self
+    }
+
+    pub(crate) fn cid(error: &cid::Error) -> Self {
+        Self::of(StatusCode::BAD_REQUEST, 3001, error)
+    }
+
+    pub(crate) fn decode(error: &crate::car::DecodeError) -> Self {
+        use crate::car::DecodeError::{Block, TooLong};
+        match error {
+            Block(_) => Self::of(StatusCode::BAD_REQUEST, 3012, error),
+            TooLong { .. } => Self::of(StatusCode::PAYLOAD_TOO_LARGE, 3013, error),
+            _ => Self::of(StatusCode::BAD_REQUEST, 3011, error),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        if self.status.is_server_error() {
+            tracing::error!(code = %self.code, detail = self.detail, "storage.problem");
+        }
+        let document = Document {
+            r#type: format!("urn:nubes:{}", self.code),
+            title: self.code.explanation().map_or("error", |explanation| explanation.title),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code.to_string(),
+        };
+        let headers = [
+            (header::CONTENT_TYPE, "application/problem+json"),
+            (header::CACHE_CONTROL, "no-store"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        ];
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = (self.status, headers, body).into_response();
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+impl From<GetError> for Problem {
+    fn from(error: GetError) -> Self {
+        match &error {
+            GetError::NotFound { .. } => Self::of(StatusCode::NOT_FOUND, 3003, &error),
+            GetError::Corrupt { .. } => Self::of(StatusCode::INTERNAL_SERVER_ERROR, 3005, &error),
+            GetError::Read { .. } | GetError::Index { .. } => {
+                Self::of(StatusCode::INTERNAL_SERVER_ERROR, 3016, &error)
+            }
+            GetError::Aborted => Self::of(StatusCode::SERVICE_UNAVAILABLE, 3018, &error),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        let (status, code) = match error {
+            ReadError::Block(block) => return block.into(),
+            ReadError::Node(NodeError::Codec { .. }) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, 3006),
+            ReadError::Node(NodeError::Malformed { .. }) | ReadError::TooDeep { .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, 3010)
+            }
+            ReadError::NoEntry { .. } | ReadError::NotADirectory { .. } | ReadError::NotAFile { .. } => {
+                (StatusCode::NOT_FOUND, 3004)
+            }
+            ReadError::Symlink { .. } => (StatusCode::NOT_IMPLEMENTED, 3009),
+            ReadError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, 3013),
+        };
+        Self::of(status, code, &error)
+    }
+}
+
+impl From<PutError> for Problem {
+    fn from(error: PutError) -> Self {
+        match error {
+            PutError::Closed => Self::of(StatusCode::SERVICE_UNAVAILABLE, 3018, &error),
+            PutError::Write { .. } | PutError::Index { .. } => {
+                Self::of(StatusCode::INSUFFICIENT_STORAGE, 3017, &error)
+            }
+        }
+    }
+}
+
+impl From<ImportError> for Problem {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Build(BuildError::Sink(put)) => put.into(),
+            ImportError::Aborted => Self::of(StatusCode::SERVICE_UNAVAILABLE, 3018, &error),
+            ImportError::Build(_) => Self::of(StatusCode::BAD_REQUEST, 3015, &error),
+        }
+    }
+}

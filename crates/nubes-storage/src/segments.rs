@@ -1,0 +1,362 @@
+//! The block store: append-only segment files and an index over them.
+//!
+//! On disk:
+//! ```text
+//! LOCK                    held while a process has the store open
+//! VERSION                 one line, FORMAT
+//! index.redb              multihash -> (segment, offset, payload length, header length); tail of what is indexed
+//! segments/00000001.seg   records, one after the other
+//! record = magic u32 | payload length u32 | payload CRC-32C u32 | CID length u8 | header CRC-32C u32 | CID | payload
+//! ```
+//! Integers are little-endian. The header has its own checksum, so a damaged payload still has a name.
+//!
+//! One thread writes. It takes everything that is queued, appends it, syncs the segment once and commits the index once
+//! (group commit): what arrives while a commit runs forms the next group, so no timer is needed. The index commit is
+//! mostly not synced by itself, because the segments are the truth: opening reads the records behind the index's tail.
+//!
+//! What can go wrong: a torn record at the end of the last segment is cut off, since nobody was told that it is kept. A
+//! damaged record elsewhere is skipped, reported, and can be repaired by adding its content again. A write that fails is
+//! rolled back; a sync that fails stops the writer, because after it nothing is known about the file's pages.
+
+mod cache;
+mod files;
+mod index;
+mod record;
+mod recovery;
+mod scrub;
+mod writer;
+
+use crate::block::{self, Block};
+use bytes::Bytes;
+use cache::Cache;
+use cid::Cid;
+use files::Segments;
+use index::{Index, Location};
+use parking_lot::Mutex;
+use std::{
+    fmt,
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    task,
+};
+use writer::{Request, Writer};
+
+pub use recovery::{Recovery, Stretch};
+pub use scrub::{DAMAGES_MAX, Scrub};
+
+/// Content of the `VERSION` file. A store with another one is not touched.
+pub const FORMAT: &str = "nubes-segments 1";
+/// A block up to this size is read on the caller's thread: handing it to another thread costs more than the read.
+const INLINE_READ_BYTES_MAX: u32 = 64 << 10;
+/// Requests that may wait for the writer.
+const QUEUE_REQUESTS_MAX: usize = 1024;
+/// Payload that may wait for the writer; a caller with more waits for room.
+const QUEUE_BYTES_MAX: usize = 64 << 20;
+/// The queue counts its room in this unit.
+const QUEUE_UNIT_BYTES: usize = 1 << 10;
+
+/// Sizes of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// A segment that has reached this size is closed and a new one begun.
+    pub segment_bytes_max: u64,
+    /// Payload of one group commit.
+    pub commit_bytes_max: usize,
+    /// Verified blocks kept in memory.
+    pub cache_bytes_max: usize,
+}
+
+impl Config {
+    /// For a node on a common machine.
+    pub const STANDARD: Self =
+        Self { segment_bytes_max: 256 << 20, commit_bytes_max: 32 << 20, cache_bytes_max: 64 << 20 };
+}
+
+/// A handle to an open store; clones share it. The last one to go waits for the writer.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    index: Arc<Index>,
+    segments: Arc<Segments>,
+    cache: Cache,
+    room: Arc<Semaphore>,
+    recovery: Recovery,
+    // A lock because closing comes from any clone, once, and readers of the queue only copy a sender.
+    writer: Mutex<Option<WriterHandle>>,
+    _lock: File,
+}
+
+struct WriterHandle {
+    queue: mpsc::Sender<Request>,
+    thread: JoinHandle<()>,
+}
+
+/// The promise that queued blocks become durable.
+#[derive(Debug)]
+pub struct Ticket(oneshot::Receiver<Result<(), PutError>>);
+
+impl Ticket {
+    /// Waits until the blocks are durable.
+    pub async fn durable(self) -> Result<(), PutError> {
+        self.0.await.unwrap_or(Err(PutError::Closed))
+    }
+}
+
+impl Store {
+    /// Opens the store in `dir`, or makes one if there is none. Reads what a crash may have left behind.
+    pub fn open(dir: &Path, config: Config) -> Result<Self, OpenError> {
+        let at = |path: PathBuf| move |source| OpenError::Io { path, source };
+        fs::create_dir_all(dir.join("segments")).map_err(at(dir.join("segments")))?;
+        let lock = lock(dir)?;
+        check_version(dir)?;
+        let segments = Arc::new(Segments::new(dir.join("segments")));
+        let (index, fresh) = Index::open_or_replace(&dir.join("index.redb"))?;
+        let (tail, mut recovery) = recovery::recover(&segments, &index)?;
+        recovery.index_rebuilt = fresh && recovery.records_indexed > 0;
+        let index = Arc::new(index);
+        let (queue, requests) = mpsc::channel(QUEUE_REQUESTS_MAX);
+        let writer = Writer::new(requests, Arc::clone(&index), Arc::clone(&segments), config, tail)
+            .map_err(at(dir.join("segments")))?;
+        let thread = thread::Builder::new().name("nubes-segments".to_owned()).spawn(move || writer.run());
+        let thread = thread.map_err(at(dir.to_owned()))?;
+        let inner = Inner {
+            index,
+            segments,
+            cache: Cache::new(config.cache_bytes_max),
+            room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / QUEUE_UNIT_BYTES)),
+            recovery,
+            writer: Mutex::new(Some(WriterHandle { queue, thread })),
+            _lock: lock,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What opening had to mend.
+    pub fn recovery(&self) -> &Recovery {
+        &self.inner.recovery
+    }
+
+    /// Stores blocks; they are durable when it returns. What is stored already is not stored again.
+    pub async fn put_many(&self, blocks: Vec<Block>) -> Result<(), PutError> {
+        self.enqueue(blocks).await?.durable().await
+    }
+
+    /// Hands blocks to the writer; waits only for room in its queue.
+    pub async fn enqueue(&self, blocks: Vec<Block>) -> Result<Ticket, PutError> {
+        let units: usize = blocks.iter().map(|block| 1 + block.bytes().len() / QUEUE_UNIT_BYTES).sum();
+        let units = u32::try_from(units.min(QUEUE_BYTES_MAX / QUEUE_UNIT_BYTES)).unwrap_or(u32::MAX);
+        let room =
+            Arc::clone(&self.inner.room).acquire_many_owned(units).await.map_err(|_| PutError::Closed)?;
+        let queue = self.inner.writer.lock().as_ref().map(|writer| writer.queue.clone());
+        let (reply, ticket) = oneshot::channel();
+        let request = Request { blocks, reply, room };
+        queue.ok_or(PutError::Closed)?.send(request).await.map_err(|_| PutError::Closed)?;
+        Ok(Ticket(ticket))
+    }
+
+    /// The block's bytes, verified.
+    pub async fn get(&self, cid: &Cid) -> Result<Bytes, GetError> {
+        if let Some(bytes) = block::inlined(cid).or_else(|| self.inner.cache.get(cid.hash())) {
+            return Ok(bytes);
+        }
+        let location = self.locate(cid)?.ok_or(GetError::NotFound { cid: *cid })?;
+        if location.length <= INLINE_READ_BYTES_MAX {
+            return self.inner.load(cid, location);
+        }
+        let (inner, cid) = (Arc::clone(&self.inner), *cid);
+        task::spawn_blocking(move || inner.load(&cid, location)).await.map_err(|_| GetError::Aborted)?
+    }
+
+    /// Whether the block is stored; its bytes are not looked at.
+    pub fn has(&self, cid: &Cid) -> Result<bool, GetError> {
+        Ok(self.length(cid)?.is_some())
+    }
+
+    /// Length of the block in bytes, if it is stored; its bytes are not looked at.
+    pub fn length(&self, cid: &Cid) -> Result<Option<u64>, GetError> {
+        if let Some(bytes) = block::inlined(cid) {
+            return Ok(Some(bytes.len() as u64));
+        }
+        Ok(self.locate(cid)?.map(|location| u64::from(location.length)))
+    }
+
+    /// Reads and checks every block. Damaged ones are in the answer; re-adding their content repairs them.
+    pub async fn verify_all(&self) -> Result<Scrub, GetError> {
+        let inner = Arc::clone(&self.inner);
+        task::spawn_blocking(move || scrub::run(&inner.index, &inner.segments))
+            .await
+            .map_err(|_| GetError::Aborted)?
+    }
+
+    /// Writes what is queued, syncs all and stops the writer. Reading goes on; putting answers `Closed`.
+    pub async fn close(&self) {
+        let writer = self.inner.writer.lock().take();
+        if let Some(WriterHandle { queue, thread }) = writer {
+            drop(queue);
+            if task::spawn_blocking(move || thread.join().is_ok()).await.is_ok_and(|joined| !joined) {
+                tracing::error!("the writer of the block store ended by a panic");
+            }
+        }
+    }
+
+    fn locate(&self, cid: &Cid) -> Result<Option<Location>, GetError> {
+        self.inner.index.get(&cid.hash().to_bytes()).map_err(|source| GetError::Index { source })
+    }
+}
+
+impl Inner {
+    fn load(&self, cid: &Cid, location: Location) -> Result<Bytes, GetError> {
+        let damage = |what| {
+            let Location { segment, offset, .. } = location;
+            GetError::Corrupt { damage: Box::new(Damage { cid: *cid, segment, offset, what }) }
+        };
+        let bytes = match self.segments.payload(location) {
+            Ok(bytes) => Bytes::from(bytes),
+            Err(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(damage("the segment is cut off"));
+            }
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {
+                return Err(damage("the segment is gone"));
+            }
+            Err(source) => return Err(GetError::Read { source }),
+        };
+        if block::hashes_to(cid.hash(), &bytes) != Ok(true) {
+            return Err(damage("the payload does not match the hash"));
+        }
+        self.cache.insert(*cid.hash(), bytes.clone());
+        Ok(bytes)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(WriterHandle { queue, thread }) = self.writer.get_mut().take() {
+            drop(queue);
+            if thread.join().is_err() {
+                tracing::error!("the writer of the block store ended by a panic");
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("segments", &self.inner.segments).finish_non_exhaustive()
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let path = dir.join("LOCK");
+    let file = File::create(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
+    }
+}
+
+fn check_version(dir: &Path) -> Result<(), OpenError> {
+    let path = dir.join("VERSION");
+    match fs::read_to_string(&path) {
+        Ok(found) if found.trim_end() == FORMAT => Ok(()),
+        Ok(found) => Err(OpenError::Version { dir: dir.to_owned(), found: found.trim_end().to_owned() }),
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
+            let written = fs::write(&path, format!("{FORMAT}\n")).and_then(|()| files::sync(dir));
+            written.map_err(|source| OpenError::Io { path, source })
+        }
+        Err(source) => Err(OpenError::Io { path, source }),
+    }
+}
+
+/// A block whose bytes on disk are not what its CID says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("block {cid} in segment {segment} at offset {offset} is damaged: {what}")]
+pub struct Damage {
+    pub cid: Cid,
+    pub segment: u32,
+    /// Where its record begins.
+    pub offset: u64,
+    pub what: &'static str,
+}
+
+/// Why a store does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Stop the other process; a folder serves one at a time.
+    #[error("another process holds the block store {}", dir.display())]
+    Locked { dir: PathBuf },
+    /// Use the version of the program that made it, or another folder.
+    #[error("the block store {} has format `{found}`, this program knows `{FORMAT}`", dir.display())]
+    Version { dir: PathBuf, found: String },
+    /// The disk or the permissions. Nothing was changed.
+    #[error("cannot open {}", path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// The index can be neither read nor made anew.
+    #[error("cannot open the index of the block store")]
+    Index {
+        #[source]
+        source: redb::Error,
+    },
+}
+
+/// Why blocks are not stored. One cause fails everything in the same group commit, hence the shared sources.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PutError {
+    /// The disk is full or failing. Nothing of the group is stored; free space and put again.
+    #[error("cannot write the block store")]
+    Write {
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// The index is failing. The blocks may be found after the next start.
+    #[error("cannot write the index of the block store")]
+    Index {
+        #[source]
+        source: Arc<redb::Error>,
+    },
+    /// The store was closed, or stopped after a failed sync. Open it again.
+    #[error("the block store is closed")]
+    Closed,
+}
+
+/// Why a block is not returned.
+#[derive(Debug, thiserror::Error)]
+pub enum GetError {
+    /// It was never put here. Fetch or add it.
+    #[error("block {cid} is not stored here")]
+    NotFound { cid: Cid },
+    /// Its bytes on disk are wrong. Add its content again; that repairs it.
+    #[error(transparent)]
+    Corrupt { damage: Box<Damage> },
+    /// The disk is failing.
+    #[error("cannot read the block store")]
+    Read {
+        #[source]
+        source: io::Error,
+    },
+    /// The index is failing. Deleting `index.redb` makes the next start rebuild it.
+    #[error("cannot read the index of the block store")]
+    Index {
+        #[source]
+        source: redb::Error,
+    },
+    /// The program is going down.
+    #[error("reading was broken off by the shutdown")]
+    Aborted,
+}
+
+#[cfg(test)]
+mod tests;

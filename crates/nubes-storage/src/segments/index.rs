@@ -1,0 +1,121 @@
+//! Where each block is. Everything here can be read again from the segments.
+
+use super::OpenError;
+use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use std::{fs, path::Path};
+
+const BLOCKS: TableDefinition<'_, &[u8], (u32, u64, u32, u8)> = TableDefinition::new("blocks");
+const STATE: TableDefinition<'_, &str, (u32, u64)> = TableDefinition::new("state");
+const TAIL: &str = "tail";
+/// Memory for pages of the index.
+const CACHE_BYTES: usize = 32 << 20;
+
+/// Where a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Location {
+    pub(super) segment: u32,
+    /// Where the record begins.
+    pub(super) offset: u64,
+    /// Bytes of the payload.
+    pub(super) length: u32,
+    /// Bytes of the header, which precede the payload.
+    pub(super) header: u8,
+}
+
+impl Location {
+    pub(super) fn end(self) -> u64 {
+        self.offset + u64::from(self.header) + u64::from(self.length)
+    }
+}
+
+/// A place in the sequence of all segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Position {
+    pub(super) segment: u32,
+    pub(super) offset: u64,
+}
+
+/// Before the first record.
+pub(super) const START: Position = Position { segment: 1, offset: 0 };
+
+/// A multihash in bytes and where its block is.
+pub(super) type Entry = (Vec<u8>, Location);
+
+#[derive(Debug)]
+pub(super) struct Index {
+    database: Database,
+}
+
+impl Index {
+    /// Opens the index. An unreadable one is put aside and an empty one made; true if it is empty.
+    pub(super) fn open_or_replace(path: &Path) -> Result<(Self, bool), OpenError> {
+        let source = match Self::open(path) {
+            Ok(opened) => return Ok(opened),
+            Err(source) => source,
+        };
+        if matches!(source, redb::Error::DatabaseAlreadyOpen) {
+            return Err(OpenError::Index { source });
+        }
+        tracing::warn!(error = %source, "the index of the block store is unreadable and is rebuilt");
+        let aside = path.with_extension("damaged");
+        fs::rename(path, aside).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        Self::open(path).map_err(|source| OpenError::Index { source })
+    }
+
+    fn open(path: &Path) -> Result<(Self, bool), redb::Error> {
+        let database =
+            Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(|error| match error {
+                DatabaseError::DatabaseAlreadyOpen => redb::Error::DatabaseAlreadyOpen,
+                other => other.into(),
+            })?;
+        let transaction = database.begin_write()?;
+        transaction.open_table(BLOCKS)?;
+        let fresh = transaction.open_table(STATE)?.get(TAIL)?.is_none();
+        transaction.commit()?;
+        Ok((Self { database }, fresh))
+    }
+
+    pub(super) fn get(&self, multihash: &[u8]) -> Result<Option<Location>, redb::Error> {
+        let blocks = self.database.begin_read()?.open_table(BLOCKS)?;
+        Ok(blocks.get(multihash)?.map(|found| location(found.value())))
+    }
+
+    /// Up to where the segments are indexed.
+    pub(super) fn tail(&self) -> Result<Position, redb::Error> {
+        let state = self.database.begin_read()?.open_table(STATE)?;
+        let tail = state.get(TAIL)?.map(|found| found.value());
+        Ok(tail.map_or(START, |(segment, offset)| Position { segment, offset }))
+    }
+
+    pub(super) fn insert(
+        &self,
+        entries: &[Entry],
+        tail: Position,
+        durability: Durability,
+    ) -> Result<(), redb::Error> {
+        let mut transaction = self.database.begin_write()?;
+        transaction.set_durability(durability)?;
+        {
+            let mut blocks = transaction.open_table(BLOCKS)?;
+            for (multihash, Location { segment, offset, length, header }) in entries {
+                blocks.insert(multihash.as_slice(), (*segment, *offset, *length, *header))?;
+            }
+            transaction.open_table(STATE)?.insert(TAIL, (tail.segment, tail.offset))?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Calls `each` for every entry, by rising multihash.
+    pub(super) fn for_each(&self, mut each: impl FnMut(&[u8], Location)) -> Result<(), redb::Error> {
+        let blocks = self.database.begin_read()?.open_table(BLOCKS)?;
+        for entry in blocks.iter()? {
+            let (multihash, found) = entry?;
+            each(multihash.value(), location(found.value()));
+        }
+        Ok(())
+    }
+}
+
+const fn location((segment, offset, length, header): (u32, u64, u32, u8)) -> Location {
+    Location { segment, offset, length, header }
+}

@@ -1,0 +1,102 @@
+//! From a root and a path to a CID.
+
+use super::hamt::Buckets;
+use super::node::{Link, Node, NodeError, Shard, decode};
+use super::{DEPTH_MAX, ReadError};
+use crate::block::RAW;
+use crate::segments::{GetError, Store};
+use cid::Cid;
+
+/// Longest path, in names.
+pub const NAMES_MAX: usize = 256;
+
+/// What a path leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    pub cid: Cid,
+    pub kind: Kind,
+    /// The root and the CID behind each name of the path; the last is `cid`.
+    pub roots: Vec<Cid>,
+    /// Every block that was read on the way, `cid` excluded: what a client needs to verify the path.
+    pub trail: Vec<Cid>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    File {
+        size: u64,
+    },
+    Directory,
+    /// A symbolic link; it is not followed.
+    Symlink,
+    /// IPLD that is not UnixFS.
+    Other {
+        codec: u64,
+    },
+}
+
+/// Follows `names` from `root`. Symbolic links on the way are an error, one at the end is a result.
+pub async fn resolve(store: &Store, root: Cid, names: &[String]) -> Result<Resolved, ReadError> {
+    if names.len() > NAMES_MAX {
+        return Err(ReadError::TooDeep { cid: root });
+    }
+    let (mut cid, mut roots, mut trail) = (root, vec![root], Vec::new());
+    for name in names {
+        trail.push(cid);
+        let next = match decode(&cid, store.get(&cid).await?)? {
+            Node::Directory(links) => find(&links, name),
+            Node::Shard(shard) => find_in_shard(store, shard, name, &mut trail).await?,
+            Node::Symlink => return Err(ReadError::Symlink { cid }),
+            Node::File(_) => return Err(ReadError::NotADirectory { cid }),
+        };
+        cid = next.ok_or_else(|| ReadError::NoEntry { cid, name: name.clone() })?;
+        roots.push(cid);
+    }
+    let kind = kind(store, &cid).await?;
+    Ok(Resolved { cid, kind, roots, trail })
+}
+
+async fn kind(store: &Store, cid: &Cid) -> Result<Kind, ReadError> {
+    if cid.codec() == RAW {
+        let size = store.length(cid)?.ok_or(GetError::NotFound { cid: *cid })?;
+        return Ok(Kind::File { size });
+    }
+    match decode(cid, store.get(cid).await?) {
+        Ok(Node::File(file)) => Ok(Kind::File { size: file.size }),
+        Ok(Node::Directory(_) | Node::Shard(_)) => Ok(Kind::Directory),
+        Ok(Node::Symlink) => Ok(Kind::Symlink),
+        Err(NodeError::Codec { codec, .. }) => Ok(Kind::Other { codec }),
+        Err(malformed) => Err(malformed.into()),
+    }
+}
+
+fn find(links: &[Link], name: &str) -> Option<Cid> {
+    links.iter().find(|link| link.name == name).map(|link| link.cid)
+}
+
+async fn find_in_shard(
+    store: &Store,
+    mut shard: Shard,
+    name: &str,
+    trail: &mut Vec<Cid>,
+) -> Result<Option<Cid>, ReadError> {
+    let mut buckets = Buckets::new(name);
+    for _ in 0..DEPTH_MAX {
+        let Some(bucket) = buckets.next(shard.bucket_bits) else { return Ok(None) };
+        let prefix = format!("{bucket:0width$X}", width = shard.prefix_digits());
+        let in_bucket = |link: &&Link| {
+            link.name.strip_prefix(&prefix).is_some_and(|rest| rest.is_empty() || rest == name)
+        };
+        let Some(link) = shard.links.iter().find(in_bucket) else { return Ok(None) };
+        if link.name.len() > prefix.len() {
+            return Ok(Some(link.cid));
+        }
+        let cid = link.cid;
+        trail.push(cid);
+        shard = match decode(&cid, store.get(&cid).await?)? {
+            Node::Shard(next) => next,
+            _ => return Err(NodeError::Malformed { cid, what: "a bucket that is no shard" }.into()),
+        };
+    }
+    Ok(None)
+}

@@ -1,0 +1,157 @@
+//! The front door of a node and what is behind it: storage, functions, sites.
+
+use super::port_taken;
+use crate::{
+    client::{NodeInfo, RpcUrls},
+    failure::{Exit, Failure},
+};
+use async_trait::async_trait;
+use axum::{Json, Router, body::Body, routing::get};
+use cid::Cid;
+use futures_util::{StreamExt as _, stream::BoxStream};
+use http::{Request, Response};
+use nubes_base::{AppName, SystemClock};
+use nubes_compute::{LogFollower, Runtime, RuntimeConfig};
+use nubes_dapi::{Caching, Door, LogLevel, LogLine, LogSource, Mount, Ports, Sites, host::BaseDomains};
+use nubes_ledger::{Chain, Genesis, LocalLedger, Pool, rpc};
+use nubes_storage::{Config, LocalBlobs, Site, Store, gateway, ingest};
+use std::{net::SocketAddr, path::Path, sync::Arc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Domains under which apps have their hosts.
+const BASE_DOMAINS: [&str; 2] = ["localhost", "nubes.localhost"];
+/// Largest CAR and file that one request may bring.
+const INGEST_LIMITS: ingest::IngestLimits = ingest::IngestLimits { car_bytes_max: 1 << 40, file_bytes_max: 1 << 40 };
+
+#[derive(Debug)]
+pub(super) struct Gateway {
+    store: Store,
+    runtime: Runtime,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Gateway {
+    pub(super) async fn start(
+        address: SocketAddr,
+        data: &Path,
+        (chain, pool): (&Arc<Chain>, &Arc<Pool>),
+        (rpc, genesis): (Option<&rpc::Server>, &Genesis),
+    ) -> Result<Self, Failure> {
+        let dir = data.join("storage");
+        let store = tokio::task::spawn_blocking(move || Store::open(&dir, Config::STANDARD)).await;
+        let store = store.map_err(|source| Failure::new(1024, Exit::Failure, "opening stopped").because(source))?;
+        let store = store.map_err(storage_failure)?;
+        let blobs = Arc::new(LocalBlobs::new(store.clone()));
+        let runtime = Runtime::start(RuntimeConfig::standard(data.join("compute")), Arc::clone(&blobs) as _, Arc::new(SystemClock))
+            .map_err(|source| Failure::new(4010, Exit::Failure, "functions cannot run").because(source))?;
+        let files = gateway::Gateway::new(store.clone());
+        let info = info(chain, rpc, genesis);
+        let ports = Ports {
+            ledger: Arc::new(LocalLedger::new(Arc::clone(chain), Arc::clone(pool))),
+            blobs,
+            runner: Arc::new(runtime.clone()),
+            sites: Arc::new(LocalSites(files.clone())),
+            logs: Arc::new(FunctionLogs(runtime.clone())),
+            clock: Arc::new(SystemClock),
+        };
+        let base_domains = BaseDomains::new(BASE_DOMAINS)
+            .map_err(|source| Failure::new(1014, Exit::Usage, "a base domain is not valid").because(source))?;
+        let config = nubes_dapi::Config {
+            base_domains,
+            chain_id: info.chain_id,
+            rpc: nubes_dapi::RpcUrls { http: info.rpc.http.clone(), ws: info.rpc.ws.clone() },
+            limits: nubes_dapi::Limits::STANDARD,
+        };
+        let door = Door::new(config, ports, mounts(&store, files, info));
+        let server = nubes_dapi::Server::bind(address, door).await;
+        let server = server.map_err(|error| port_taken(error.address, "the front door", error.source))?;
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(server.run(stop.clone()));
+        tasks.close();
+        Ok(Self { store, runtime, stop, tasks })
+    }
+
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+        self.runtime.stop().await;
+        self.store.close().await;
+    }
+}
+
+fn storage_failure(error: nubes_storage::OpenError) -> Failure {
+    let code = if matches!(error, nubes_storage::OpenError::Locked { .. }) { 1012 } else { 3002 };
+    Failure::new(code, Exit::Failure, "the block store cannot be opened").because(error)
+}
+
+fn info(chain: &Chain, rpc: Option<&rpc::Server>, genesis: &Genesis) -> NodeInfo {
+    let address = rpc.map(rpc::Server::address).map(|address| address.to_string()).unwrap_or_default();
+    NodeInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        chain_id: chain.chain_id(),
+        genesis: chain.genesis_hash(),
+        development: genesis.is_development(),
+        rpc: RpcUrls { http: format!("http://{address}"), ws: format!("ws://{address}") },
+    }
+}
+
+fn mounts(store: &Store, files: gateway::Gateway, info: NodeInfo) -> Vec<Mount> {
+    let about = Router::new().route("/api/v1/node", get(move || std::future::ready(Json(info.clone()))));
+    let ingest = ingest::routes(store.clone(), INGEST_LIMITS);
+    vec![
+        Mount::new("/ipfs", gateway::routes(files)),
+        Mount::new("/api/v1/car", ingest.clone()),
+        Mount::new("/api/v1/blocks", ingest.clone()),
+        Mount::new("/api/v1/files", ingest),
+        Mount::new("/api/v1/node", about),
+    ]
+}
+
+/// Sites from this node's own store.
+#[derive(Clone)]
+struct LocalSites(gateway::Gateway);
+
+impl std::fmt::Debug for LocalSites {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalSites").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Sites for LocalSites {
+    async fn serve(&self, root: &Cid, path: &str, request: Request<Body>, caching: Caching) -> Response<Body> {
+        let caching = match caching {
+            Caching::Immutable => gateway::Caching::Immutable,
+            Caching::Revalidate => gateway::Caching::Mutable { max_age_s: 0 },
+        };
+        let site = Site { root: *root, path: path.to_owned(), caching };
+        let (parts, _) = request.into_parts();
+        self.0.serve(&site, &parts).await
+    }
+}
+
+/// What the runtime heard from functions, for the front door.
+#[derive(Clone, Debug)]
+struct FunctionLogs(Runtime);
+
+fn to_line(line: nubes_compute::LogLine) -> LogLine {
+    let level = match line.level {
+        nubes_compute::LogLevel::Debug => LogLevel::Debug,
+        nubes_compute::LogLevel::Info => LogLevel::Info,
+        nubes_compute::LogLevel::Warn => LogLevel::Warn,
+        nubes_compute::LogLevel::Error => LogLevel::Error,
+    };
+    LogLine { at_ms: line.at.unix_ms(), app: line.app, function: line.function, level, text: line.text }
+}
+
+impl LogSource for FunctionLogs {
+    fn tail(&self, app: &AppName, lines_max: usize) -> Vec<LogLine> {
+        self.0.logs().tail(app, lines_max).into_iter().map(to_line).collect()
+    }
+
+    fn follow(&self) -> BoxStream<'static, LogLine> {
+        let follower: LogFollower = self.0.logs().follow();
+        follower.map(to_line).boxed()
+    }
+}
