@@ -40,8 +40,8 @@ impl Block {
         Self { context, eth: Arc::new(eth), hash }
     }
 
-    /// Block 0. Its context is fixed and its header does not commit to it: every validator starts from the same
-    /// genesis and none decodes it from the network.
+    /// Block 0. Its header commits to no context, because the header is given before there are validators; decoding
+    /// demands the fixed round and parent instead.
     pub(crate) fn genesis(eth: EthBlock, leader: PublicKey) -> Self {
         let round = Round::new(Epoch::zero(), View::zero());
         Self::new(BlockContext { round, leader, parent: (View::zero(), Digest::EMPTY) }, eth)
@@ -118,6 +118,9 @@ impl Block {
     /// The header commits to all that came with it.
     fn check(&self) -> Result<(), Error> {
         let EthBlock { header, body } = self.eth.as_ref();
+        if header.number == 0 {
+            return self.check_genesis();
+        }
         if header.parent_beacon_block_root != Some(commitment(&self.context)) {
             return Err(Error::Invalid("block", "the header does not commit to the context"));
         }
@@ -127,6 +130,23 @@ impl Block {
         if header.transactions_root != proofs::calculate_transaction_root(&body.transactions) {
             return Err(Error::Invalid("block", "the header does not commit to the transactions"));
         }
+        self.check_empty()
+    }
+
+    fn check_genesis(&self) -> Result<(), Error> {
+        let Context { round, parent, .. } = &self.context;
+        if *round != Round::new(Epoch::zero(), View::zero()) || *parent != (View::zero(), Digest::EMPTY) {
+            return Err(Error::Invalid("block", "the first block in another context than the first"));
+        }
+        if !self.eth.body.transactions.is_empty() {
+            return Err(Error::Invalid("block", "transactions in the first block"));
+        }
+        self.check_empty()
+    }
+
+    /// What no block of ours has.
+    fn check_empty(&self) -> Result<(), Error> {
+        let EthBlock { header, body } = self.eth.as_ref();
         if !body.ommers.is_empty() || header.ommers_hash != EMPTY_OMMER_ROOT_HASH {
             return Err(Error::Invalid("block", "ommers"));
         }

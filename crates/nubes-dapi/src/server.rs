@@ -26,8 +26,8 @@ const STREAMS_MAX: u32 = 128;
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 const HEADER_LIST_BYTES_MAX: u32 = 64 << 10;
-/// No method begins so; the preface of HTTP/2 does (RFC 9113 §3.4).
-const HTTP2_START: &[u8; 3] = b"PRI";
+/// How a client of HTTP/2 begins (RFC 9113 §3.4).
+const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// When the system has no sockets left, it is asked again after this.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -169,14 +169,14 @@ impl Connection {
         }
     }
 
-    /// None: the client sent nothing in time. Looked at here and not by hyper's own means, which wait for the 24 bytes of
-    /// the preface without a limit of time.
+    /// None: the client sent nothing in time. Looked at here and not by hyper's own means, which wait for the whole
+    /// preface without a limit of time. Clients send it in one piece; a part of it is taken for HTTP/1.1 and refused.
     async fn is_http2(&self, stream: &TcpStream) -> Option<bool> {
-        let mut start = [0; HTTP2_START.len()];
+        let mut start = [0; HTTP2_PREFACE.len()];
         let peek = timeout(self.limits.header_timeout, stream.peek(&mut start));
         let peeked =
             tokio::select! { peeked = peek => peeked.ok()?.ok()?, () = self.stop.cancelled() => return None };
-        (peeked > 0).then_some(start == *HTTP2_START)
+        (peeked > 0).then_some(start == *HTTP2_PREFACE)
     }
 
     async fn http1(&self, stream: TcpStream) -> hyper::Result<()> {

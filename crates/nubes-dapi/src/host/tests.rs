@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, Uri, header};
 use proptest::{prelude::any, prop_assert, proptest};
 
 const V0: &str = "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG";
-const V1: &str = "bafybeie5nqv6kd3qnfjupgvz34woh3oksc3iau6abmyajn7qvtf6d2ho34";
+const V1: &str = "bafybeie5nqv6kd3qnfjupgvz34woh3oksc3iau6abmyajn7qvtf47mvof4";
 
 fn domains() -> BaseDomains {
     BaseDomains::new(["localhost", "nubes.example"]).unwrap()

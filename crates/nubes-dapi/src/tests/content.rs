@@ -5,7 +5,7 @@ use axum::body::Body;
 use http::Request;
 
 const V0: &str = "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG";
-const V1: &str = "bafybeie5nqv6kd3qnfjupgvz34woh3oksc3iau6abmyajn7qvtf6d2ho34";
+const V1: &str = "bafybeie5nqv6kd3qnfjupgvz34woh3oksc3iau6abmyajn7qvtf47mvof4";
 
 #[tokio::test]
 async fn content_is_served_at_its_own_host_for_ever() {

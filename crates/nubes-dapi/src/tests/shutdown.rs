@@ -125,7 +125,8 @@ async fn a_shutdown_cuts_off_what_does_not_end() {
 #[tokio::test]
 async fn who_sends_no_head_in_time_is_disconnected() {
     let served = serve(Limits { header_timeout: Duration::from_millis(30), ..limits() }).await;
-    for start in [&b""[..], b"G", b"GET / HTTP/1.1\r\nhost: sh", b"PRI * HTTP/2.0\r\n"] {
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    for start in [&b""[..], b"G", b"GET / HTTP/1.1\r\nhost: sh", b"PRI * HTTP/2.0\r\n", preface] {
         let mut stream = served.connect().await;
         stream.write_all(start).await.unwrap();
         let answer = read_head(&mut stream).await;
