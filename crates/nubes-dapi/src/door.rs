@@ -16,6 +16,9 @@ mod openapi;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use self::logs::LINES_MAX;
+
 use crate::{
     config::Config,
     host::{self, Target},
@@ -161,10 +164,7 @@ impl Door {
                 timeout(limits.request_timeout, house.content(&cid, request)).await
             }
         };
-        answer.unwrap_or_else(|_| {
-            let detail = format!("no answer within {} ms", limits.request_timeout.as_millis());
-            Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, problem::TIMED_OUT, detail))
-        })
+        answer.unwrap_or_else(|_| Err(Problem::timed_out(limits.request_timeout)))
     }
 
     fn place(&self) -> Result<SemaphorePermit<'_>, Problem> {

@@ -80,6 +80,11 @@ impl BaseDomains {
         }
     }
 
+    /// The domain to show to people.
+    pub fn first(&self) -> &str {
+        self.0.first().map_or("localhost", String::as_str)
+    }
+
     /// Whose `host` is: a `Host` header or the authority of a URI.
     pub fn target(&self, host: &str) -> Result<Target, HostError> {
         let Some(written) = split(host)?.name else { return Ok(Target::Front) };
@@ -189,7 +194,7 @@ fn app(label: &str) -> Result<Target, HostError> {
 
 fn content(label: &str, written: &str) -> Result<Target, HostError> {
     let is_v0 = written.len() == CID_V0_CHARS && written.starts_with("Qm");
-    let cid = Cid::try_from(if is_v0 { written } else { label }).and_then(|cid| cid.into_v1());
+    let cid = Cid::try_from(if is_v0 { written } else { label }).and_then(Cid::into_v1);
     cid.map(Target::Content).map_err(|source| HostError::Content { label: label.to_owned(), source })
 }
 

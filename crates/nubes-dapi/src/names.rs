@@ -79,7 +79,7 @@ pub enum ResolveError {
     RecordMissing {
         name: AppName,
         #[source]
-        source: GetError,
+        source: Box<GetError>,
     },
     /// Deploy again.
     #[error("the record of app {name} cannot be read")]
@@ -199,8 +199,8 @@ impl Names {
     async fn answer(self: &Arc<Self>, name: &AppName, slot: &Arc<Slot>) -> Outcome {
         let outcome = record::load(self.ledger.as_ref(), self.blobs.as_ref(), name, slot).await;
         let outcome = outcome.map(Arc::new).map_err(Arc::new);
-        self.table.lock().settle(name, slot, &outcome);
-        if let Ok(app) = &outcome {
+        let is_kept = self.table.lock().settle(name, slot, &outcome);
+        if let (Ok(app), true) = (&outcome, is_kept) {
             tracing::info!(app = %name, record = %app.record_cid, generation = app.generation, "serving a version of an app");
             let app = Arc::clone(app);
             self.background(move |names| async move { names.prepare(&app).await });

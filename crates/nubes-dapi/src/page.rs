@@ -1,5 +1,6 @@
 //! Pages for people: self-contained, without scripts.
 
+use crate::config::Config;
 use std::fmt::Write;
 
 /// Nothing is loaded, run, framed or sent. The hash is that of [`STYLE`].
@@ -35,11 +36,12 @@ pub(crate) fn escape(text: &str) -> String {
 }
 
 /// The node's page at `/`: what it is and where its surfaces are.
-pub(crate) fn console(chain_id: u64, rpc_url: &str, paths: &[(&str, &str)]) -> String {
+pub(crate) fn console(config: &Config, paths: &[(&str, &str)]) -> String {
+    let (base, rpc_url) = (escape(config.base_domains.first()), escape(&config.rpc.http));
     let mut body = format!(
-        "<h1>Nubes node</h1><p>Chain {chain_id}, JSON-RPC at <code>{}</code>. Apps are at \
-         <code>NAME.localhost</code>, content at <code>CID.ipfs.localhost</code>.</p><dl>",
-        escape(rpc_url)
+        "<h1>Nubes node</h1><p>Chain {}, JSON-RPC at <code>{rpc_url}</code>. Apps are at \
+         <code>NAME.{base}</code>, content at <code>CID.ipfs.{base}</code>.</p><dl>",
+        config.chain_id
     );
     for (path, summary) in paths {
         let shown = escape(path);
@@ -55,7 +57,8 @@ pub(crate) fn console(chain_id: u64, rpc_url: &str, paths: &[(&str, &str)]) -> S
 
 #[cfg(test)]
 mod tests {
-    use super::{CONTENT_SECURITY_POLICY, STYLE, console, escape};
+    use super::{CONTENT_SECURITY_POLICY, Config, STYLE, console, escape};
+    use crate::{Limits, RpcUrls, host::BaseDomains};
     use cid::multibase::Base;
     use multihash_codetable::{Code, MultihashDigest};
 
@@ -68,6 +71,13 @@ mod tests {
     #[test]
     fn text_cannot_become_markup() {
         assert_eq!(escape("<a b='c' d=\"e\">&"), "&lt;a b=&#39;c&#39; d=&quot;e&quot;&gt;&amp;");
-        assert!(!console(1, "<script>", &[("/<b>", "<i>")]).contains("<script>"));
+        let config = Config {
+            base_domains: BaseDomains::new(["localhost"]).unwrap(),
+            chain_id: 1,
+            rpc: RpcUrls { http: "<script>".into(), ws: String::new() },
+            limits: Limits::STANDARD,
+        };
+        let page = console(&config, &[("/<b>", "<i>")]);
+        assert!(!page.contains("<script>") && !page.contains("<b>") && !page.contains("<i>"), "{page}");
     }
 }

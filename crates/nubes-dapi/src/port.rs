@@ -76,7 +76,7 @@ impl Mount {
         Self { path: path.into(), router, openapi_paths: None }
     }
 
-    /// Adds the `paths` object of an OpenAPI document to the node's own document.
+    /// Adds the `paths` object of an `OpenAPI` document to the node's own document.
     #[must_use]
     pub fn described(mut self, openapi_paths: Value) -> Self {
         self.openapi_paths = Some(openapi_paths);

@@ -5,7 +5,7 @@ use axum::body::Body;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use nubes_base::{Code, port::RunError};
 use serde_json::json;
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 pub(crate) const UNKNOWN_APP: Code = Code::new(5001);
 pub(crate) const UNKNOWN_HOST: Code = Code::new(5002);
@@ -14,7 +14,7 @@ pub(crate) const MALFORMED_PATH: Code = Code::new(5004);
 pub(crate) const UNKNOWN_PATH: Code = Code::new(5005);
 pub(crate) const METHOD: Code = Code::new(5006);
 pub(crate) const BUSY: Code = Code::new(5007);
-pub(crate) const TIMED_OUT: Code = Code::new(5008);
+const TIMED_OUT: Code = Code::new(5008);
 pub(crate) const BODY_TOO_LONG: Code = Code::new(5009);
 pub(crate) const LEDGER: Code = Code::new(5010);
 pub(crate) const RECORD_MISSING: Code = Code::new(5011);
@@ -58,6 +58,11 @@ impl Problem {
     pub(crate) fn method(allow: &'static str) -> Self {
         let detail = format!("only {allow} are answered here");
         Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, METHOD, detail) }
+    }
+
+    pub(crate) fn timed_out(limit: Duration) -> Self {
+        let detail = format!("no answer within {} ms", limit.as_millis());
+        Self::new(StatusCode::GATEWAY_TIMEOUT, TIMED_OUT, detail)
     }
 
     pub(crate) fn respond(&self, form: Form) -> Response<Body> {
@@ -197,5 +202,33 @@ impl From<RunError> for Problem {
             RunError::State { .. } => (StatusCode::INTERNAL_SERVER_ERROR, FUNCTION_STATE),
         };
         Self::of(status, code, &error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DETAIL_CHARS_MAX, Form, chain};
+    use http::Request;
+    use nubes_base::port::{GetError, RunError};
+
+    #[test]
+    fn an_error_is_told_with_its_causes_and_not_endlessly() {
+        let source = GetError::Read { source: std::io::Error::other("disk on fire") };
+        let error = RunError::Load { function: "api".into(), source };
+        let told = "cannot load the code of function api: cannot read the block store: disk on fire";
+        assert_eq!(chain(&error), told);
+        let error = RunError::Trapped { function: "api".into(), what: "ä".repeat(DETAIL_CHARS_MAX) };
+        assert_eq!(chain(&error).chars().count(), DETAIL_CHARS_MAX);
+    }
+
+    #[test]
+    fn only_a_browser_that_goes_to_an_address_gets_a_page() {
+        let form = |method: &str, accept: &str| {
+            Form::of(&Request::builder().method(method).header("accept", accept).body(()).unwrap())
+        };
+        assert_eq!(form("GET", "text/html,application/xml;q=0.9"), Form::Page);
+        assert_eq!(form("POST", "text/html"), Form::Document);
+        assert_eq!(form("GET", "*/*"), Form::Document);
+        assert_eq!(form("GET", ""), Form::Document);
     }
 }

@@ -58,9 +58,9 @@ impl FromStr for Pattern {
         if path.contains('*') {
             return Err(PatternError::Star { pattern: pattern() });
         }
-        if !path.trim_start_matches('/').is_empty() && !path.split('/').skip(1).all(is_segment)
-            || path.contains("//")
-        {
+        // An exact path may end in a slash, `/` among them.
+        let segments = if prefix.is_none() { path.strip_suffix('/').unwrap_or(path) } else { path };
+        if !segments.split('/').skip(1).all(is_segment) {
             return Err(PatternError::Segment { pattern: pattern() });
         }
         match prefix {
@@ -195,7 +195,7 @@ fn unescape(high: Option<u8>, low: Option<u8>) -> Option<u8> {
 /// RFC 3986 `pchar`, without escapes: a pattern is compared with the path as it is written.
 fn is_segment(segment: &str) -> bool {
     let is_pchar = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()+,;=:@".contains(&b);
-    segment != "." && segment != ".." && segment.bytes().all(is_pchar)
+    !matches!(segment, "" | "." | "..") && segment.bytes().all(is_pchar)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// Requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 128;
 /// Bytes of a request's head.
-const HEAD_BYTES_MAX: usize = 64 << 10;
+pub(crate) const HEAD_BYTES_MAX: usize = 64 << 10;
 const HEADER_LIST_BYTES_MAX: u32 = 64 << 10;
 /// How a client of HTTP/2 begins (RFC 9113 §3.4).
 const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -186,7 +186,7 @@ impl Connection {
             http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(self.limits.header_timeout)
-                .max_buf_size(HEAD_BYTES_MAX)
+                .max_header_size(HEAD_BYTES_MAX)
                 .pipeline_flush(true)
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades()

@@ -5,7 +5,7 @@ mod content;
 mod front;
 mod limits;
 mod logs;
-mod shutdown;
+mod socket;
 
 use crate::{
     Caching, Config, Door, Limits, LogLine, LogSource, Mount, Ports, RpcUrls, Sites, host::BaseDomains,
@@ -135,6 +135,7 @@ impl Clock for FakeClock {
 }
 
 /// Fails as the last segment of the path says, else tells what it was asked.
+#[expect(clippy::result_large_err, reason = "the port's own error")]
 fn answer(
     function: &Function,
     request: &Request<bytes::Bytes>,
@@ -185,6 +186,7 @@ impl House {
         house
     }
 
+    #[expect(clippy::result_large_err, reason = "the port's own error")]
     pub(crate) fn with(limits: Limits, mounts: Vec<Mount>) -> Self {
         let ledger = Arc::new(FakeLedger::default());
         ledger.set_otherwise(

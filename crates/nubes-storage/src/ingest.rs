@@ -9,10 +9,9 @@
 //! An answer means that everything is durable. A refused upload may leave blocks behind; they are true to their CIDs and
 //! sending again does not store them twice. Who may call, and for what price, is decided in front of these routes.
 
-use crate::block::Block;
 use crate::car::{Decoder, Item};
 use crate::problem::Problem;
-use crate::segments::{Store, Ticket};
+use crate::segments::{Batches, Store};
 use crate::unixfs::{self, BuildError, ImportError};
 use axum::{
     Json, Router,
@@ -25,17 +24,12 @@ use cid::Cid;
 use futures_util::{Stream, TryStreamExt};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use std::{collections::VecDeque, future};
+use std::future;
 
 /// CIDs in one question for missing blocks.
 pub const CIDS_MAX: usize = 20_000;
 /// Longest body of that question.
 const CIDS_BYTES_MAX: usize = CIDS_MAX * 128;
-/// Blocks of an upload are handed to the store in batches of this size.
-const BATCH_BYTES_MAX: usize = 8 << 20;
-/// Batches of an upload that are not durable yet.
-const BATCHES_IN_FLIGHT_MAX: usize = 4;
-
 /// What one upload may weigh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IngestLimits {
@@ -84,8 +78,7 @@ struct Missing {
 
 async fn add_car(State(ingest): State<Ingest>, request: Request) -> Result<Json<CarAdded>, Problem> {
     let mut chunks = limited(request.into_body(), ingest.limits.car_bytes_max);
-    let mut upload =
-        Upload { store: ingest.store, batch: Vec::new(), batch_bytes: 0, in_flight: VecDeque::new() };
+    let mut upload = Batches::new(ingest.store);
     let mut decoder = Decoder::default();
     let mut added = CarAdded { roots: Vec::new(), blocks: 0, bytes: 0 };
     while let Some(chunk) = chunks.try_next().await.map_err(ChunkError::into_problem)? {
@@ -141,50 +134,6 @@ fn import_problem(error: ImportError) -> Problem {
             }
         }
         _ => error.into(),
-    }
-}
-
-/// Collects the blocks of an upload and hands them on.
-struct Upload {
-    store: Store,
-    batch: Vec<Block>,
-    batch_bytes: usize,
-    in_flight: VecDeque<Ticket>,
-}
-
-impl Upload {
-    async fn push(&mut self, block: Block) -> Result<(), Problem> {
-        self.batch_bytes += block.bytes().len();
-        self.batch.push(block);
-        if self.batch_bytes >= BATCH_BYTES_MAX {
-            self.send().await?;
-        }
-        Ok(())
-    }
-
-    async fn send(&mut self) -> Result<(), Problem> {
-        self.batch_bytes = 0;
-        let batch = std::mem::take(&mut self.batch);
-        self.in_flight.push_back(self.store.enqueue(batch).await?);
-        if self.in_flight.len() > BATCHES_IN_FLIGHT_MAX {
-            self.wait_for_oldest().await?;
-        }
-        Ok(())
-    }
-
-    async fn wait_for_oldest(&mut self) -> Result<(), Problem> {
-        match self.in_flight.pop_front() {
-            Some(ticket) => Ok(ticket.durable().await?),
-            None => Ok(()),
-        }
-    }
-
-    async fn finish(mut self) -> Result<(), Problem> {
-        self.send().await?;
-        while !self.in_flight.is_empty() {
-            self.wait_for_oldest().await?;
-        }
-        Ok(())
     }
 }
 

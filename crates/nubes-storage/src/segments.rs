@@ -18,6 +18,7 @@
 //! damaged record elsewhere is skipped, reported, and can be repaired by adding its content again. A write that fails is
 //! rolled back; a sync that fails stops the writer, because after it nothing is known about the file's pages.
 
+mod batch;
 mod cache;
 mod files;
 mod index;
@@ -36,7 +37,7 @@ use parking_lot::Mutex;
 use std::{
     fmt,
     fs::{self, File, TryLockError},
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
@@ -47,6 +48,7 @@ use tokio::{
 };
 use writer::{Request, Writer};
 
+pub use batch::Batches;
 pub use recovery::{Recovery, Stretch};
 pub use scrub::{DAMAGES_MAX, Scrub};
 
@@ -270,11 +272,20 @@ fn check_version(dir: &Path) -> Result<(), OpenError> {
         Ok(found) if found.trim_end() == FORMAT => Ok(()),
         Ok(found) => Err(OpenError::Version { dir: dir.to_owned(), found: found.trim_end().to_owned() }),
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
-            let written = fs::write(&path, format!("{FORMAT}\n")).and_then(|()| files::sync(dir));
-            written.map_err(|source| OpenError::Io { path, source })
+            write_version(dir, &path).map_err(|source| OpenError::Io { path, source })
         }
         Err(source) => Err(OpenError::Io { path, source }),
     }
+}
+
+// Written beside and renamed, so that a crash leaves either none or a whole one.
+fn write_version(dir: &Path, path: &Path) -> io::Result<()> {
+    let draft = dir.join("VERSION.new");
+    let mut file = File::create(&draft)?;
+    writeln!(file, "{FORMAT}")?;
+    file.sync_all()?;
+    fs::rename(draft, path)?;
+    files::sync(dir)
 }
 
 /// A block whose bytes on disk are not what its CID says.

@@ -39,7 +39,8 @@ mod tests {
             write(value, &mut bytes);
             bytes.push(after);
             let (read, rest) = read(&bytes).unwrap();
-            prop_assert_eq!((read, rest), (value, [after].as_slice()));
+            let after = [after];
+            prop_assert_eq!((read, rest), (value, after.as_slice()));
         }
     }
 

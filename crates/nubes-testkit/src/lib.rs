@@ -1,1 +1,12 @@
-//! nubes-testkit
+//! Fakes of the ports and the laws that every implementation of a port keeps.
+//!
+//! What it is not: no mock of a layer's insides. A fake is the smallest thing that keeps its port's law, so a test that
+//! passes with it says something about the code under test and nothing about an engine.
+//!
+//! Laws: each `…_laws` function runs here against the fake, and in the layer's crate against each engine.
+//!
+//! Begin with [`blobs`].
+
+pub mod blobs;
+pub mod ledger;
+pub mod runner;

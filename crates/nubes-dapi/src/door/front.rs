@@ -16,7 +16,7 @@ use nubes_base::{AppName, AppRecord};
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Every route, as the OpenAPI document writes it.
+/// Every route, as the `OpenAPI` document writes it.
 pub(super) fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 7] {
     [
         ("/", get(console)),
@@ -48,8 +48,7 @@ async fn console(State(house): State<Arc<House>>) -> Response<Body> {
     let paths = house.openapi.get("paths").and_then(|paths| paths.as_object());
     let paths: Vec<_> =
         paths.into_iter().flatten().map(|(path, item)| (path.as_str(), summary(item))).collect();
-    let mut response =
-        Response::new(Body::from(page::console(house.config.chain_id, &house.config.rpc.http, &paths)));
+    let mut response = Response::new(Body::from(page::console(&house.config, &paths)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::CONTENT_SECURITY_POLICY));
@@ -58,8 +57,8 @@ async fn console(State(house): State<Arc<House>>) -> Response<Body> {
 }
 
 fn summary(item: &serde_json::Value) -> &str {
-    let operations = item.as_object().into_iter().flat_map(|operations| operations.values());
-    operations.filter_map(|operation| operation.get("summary")?.as_str()).next().unwrap_or_default()
+    let operations = item.as_object().map(|operations| operations.values()).into_iter().flatten();
+    operations.into_iter().find_map(|operation| operation.get("summary")?.as_str()).unwrap_or_default()
 }
 
 async fn health() -> Response<Body> {
@@ -130,11 +129,8 @@ pub(super) async fn find(house: &House, name: &str) -> Result<Arc<crate::names::
         Problem::new(StatusCode::NOT_FOUND, problem::UNKNOWN_APP, error.to_string())
     })?;
     let limit = house.config.limits.request_timeout;
-    match tokio::time::timeout(limit, house.names.resolve(&name)).await {
-        Ok(found) => found.map_err(|error| Problem::from(&*error)),
-        Err(_) => {
-            let detail = format!("no answer within {} ms", limit.as_millis());
-            Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, problem::TIMED_OUT, detail))
-        }
-    }
+    let Ok(found) = tokio::time::timeout(limit, house.names.resolve(&name)).await else {
+        return Err(Problem::timed_out(limit));
+    };
+    found.map_err(|error| Problem::from(&*error))
 }

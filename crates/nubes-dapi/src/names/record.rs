@@ -40,7 +40,8 @@ pub(super) async fn load(
         source,
     })?;
     let json = blobs.get(&record_cid, RECORD_BYTES_MAX).await;
-    let json = json.map_err(|source| ResolveError::RecordMissing { name: name.clone(), source })?;
+    let json =
+        json.map_err(|source| ResolveError::RecordMissing { name: name.clone(), source: source.into() })?;
     let record = parse(name, &json)?;
     let routes = Routes::new(&record).map_err(|source| ResolveError::Route { name: name.clone(), source })?;
     Ok(App { name: name.clone(), record, record_cid, routes, generation: slot.generation })

@@ -91,21 +91,19 @@ impl Table {
         slot
     }
 
-    /// Keeps the answer of `slot`, unless a block has overtaken it or it may change without a block.
-    pub(crate) fn settle(&mut self, name: &AppName, slot: &Arc<Slot>, outcome: &Outcome) {
+    /// Keeps the answer of `slot`, unless a block has overtaken it or it may change without a block. Tells whether it did.
+    pub(crate) fn settle(&mut self, name: &AppName, slot: &Arc<Slot>, outcome: &Outcome) -> bool {
         if !self.others.peek(name).is_some_and(|held| Arc::ptr_eq(held, slot)) {
-            return;
+            return false;
         }
-        match outcome {
-            Ok(_) => {
-                self.others.pop(name);
-                self.apps.put(name.clone(), Arc::clone(slot));
-            }
-            Err(error) if error.is_lasting() => {}
-            Err(_) => {
-                self.others.pop(name);
-            }
+        if outcome.as_ref().is_err_and(|error| error.is_lasting()) {
+            return true;
         }
+        self.others.pop(name);
+        if outcome.is_ok() {
+            self.apps.put(name.clone(), Arc::clone(slot));
+        }
+        outcome.is_ok()
     }
 
     pub(crate) fn step(&mut self, now: Timestamp, event: &Event) -> Vec<Effect> {

@@ -78,7 +78,7 @@ async fn one_request_more_than_the_limit_is_refused() {
     house.follow().await;
     house.deploy(&record("shop", &[("f", "/*")])).await;
     let gate = house.runner.hold_requests().await;
-    let (one, two, _) =
+    let (one, two, ()) =
         tokio::join!(house.get("shop.localhost", "/"), house.get("shop.localhost", "/"), async {
             house.runner.has_taken(2).await;
             house.get("shop.localhost", "/").await.is_problem(503, "NX5007");

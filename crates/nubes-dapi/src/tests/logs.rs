@@ -1,7 +1,7 @@
 //! What functions print.
 
 use super::{House, PATIENCE, record, request};
-use crate::{LogLevel, LogLine};
+use crate::{LogLevel, LogLine, door::LINES_MAX};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
@@ -28,6 +28,9 @@ async fn the_newest_lines_come_as_one_document_each() {
     let expect = serde_json::json!({ "at_ms": 4, "app": "shop", "function": "api", "level": "warn", "text": "line\n4" });
     assert_eq!(lines[0], expect);
     assert_eq!(house.get("localhost", "/api/v1/apps/shop/logs").await.body.lines().count(), 5);
+    *house.logs.kept.lock() = (0..=LINES_MAX).map(|n| line("shop", u64::try_from(n).unwrap())).collect();
+    let answer = house.get("localhost", "/api/v1/apps/shop/logs?lines=1000000").await;
+    assert_eq!(answer.body.lines().count(), LINES_MAX);
     house.get("localhost", "/api/v1/apps/nobody/logs").await.is_problem(404, "NX5001");
     house.get("localhost", "/api/v1/apps/shop/logs?lines=-1").await.is_problem(400, "NX5014");
     house.get("localhost", "/api/v1/apps/shop/logs?follow=perhaps").await.is_problem(400, "NX5014");

@@ -91,6 +91,19 @@ async fn what_was_put_is_there_after_a_crash() {
 }
 
 #[tokio::test]
+async fn many_small_puts_are_there_after_a_crash() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, blocks) = (Store::open(dir.path(), SMALL).unwrap(), numbered(600));
+    for block in &blocks {
+        store.put_many(vec![block.clone()]).await.unwrap();
+    }
+    let crashed = crashed(dir.path());
+    let again = Store::open(crashed.path(), SMALL).unwrap();
+    check_all(&again, &blocks).await;
+    assert!(again.recovery().records_indexed < 600, "the index is synced now and then");
+}
+
+#[tokio::test]
 async fn a_torn_tail_is_cut_off_and_nothing_else() {
     let blocks = numbered(50);
     for cut in [1, 10, 30, 60] {

@@ -13,6 +13,8 @@ const DIRECT_WRITE_BYTES_MIN: usize = 32 << 10;
 const GATHER_BYTES_MAX: usize = 1 << 20;
 /// The index is synced by itself after so much payload; a crash makes the next start read no more than this again.
 const INDEX_SYNC_BYTES: u64 = 256 << 20;
+/// And after so many commits, since each leaves pages behind that only a synced commit frees.
+const INDEX_SYNC_COMMITS: u32 = 512;
 
 /// Blocks to append, and whom to tell.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub(super) struct Writer {
     gathered: Vec<u8>,
     /// Payload since the index was last synced.
     unsynced_bytes: u64,
+    unsynced_commits: u32,
 }
 
 /// After these the writer goes on, or stops.
@@ -50,7 +53,17 @@ impl Writer {
         tail: Position,
     ) -> io::Result<Self> {
         let file = segments.open_to_write(tail.segment)?;
-        Ok(Self { requests, index, segments, config, tail, file, gathered: Vec::new(), unsynced_bytes: 0 })
+        Ok(Self {
+            requests,
+            index,
+            segments,
+            config,
+            tail,
+            file,
+            gathered: Vec::new(),
+            unsynced_bytes: 0,
+            unsynced_commits: 0,
+        })
     }
 
     /// Until every sender is gone.
@@ -109,12 +122,13 @@ impl Writer {
             .map_err(|source| Failure::Fatal(PutError::Write { source: Arc::new(source) }))?;
         let entries: Vec<Entry> = added.into_iter().collect();
         self.unsynced_bytes += entries.iter().map(|(_, location)| u64::from(location.length)).sum::<u64>();
-        let sync = self.unsynced_bytes >= INDEX_SYNC_BYTES;
+        self.unsynced_commits += 1;
+        let sync = self.unsynced_bytes >= INDEX_SYNC_BYTES || self.unsynced_commits >= INDEX_SYNC_COMMITS;
         let durability = if sync { Durability::Immediate } else { Durability::None };
         let indexed = self.index.insert(&entries, self.tail, durability);
         indexed.map_err(|source| Failure::Recoverable(PutError::Index { source: Arc::new(source) }))?;
         if sync {
-            self.unsynced_bytes = 0;
+            (self.unsynced_bytes, self.unsynced_commits) = (0, 0);
         }
         Ok(())
     }

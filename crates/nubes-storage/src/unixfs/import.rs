@@ -2,11 +2,10 @@
 
 use super::build::{BuildError, Built, Hidden, build_directory, build_file};
 use crate::block::Block;
-use crate::segments::{PutError, Store, Ticket};
+use crate::segments::{Batches, PutError, Store};
 use bytes::{Buf, Bytes};
 use futures_util::{Stream, StreamExt};
 use std::{
-    collections::VecDeque,
     error::Error,
     fs,
     io::{self, Read},
@@ -15,12 +14,6 @@ use std::{
 };
 use tokio::{runtime::Handle, sync::mpsc, task};
 
-/// Blocks are handed to the store in batches of this size.
-const BATCH_BYTES_MAX: usize = 8 << 20;
-/// A batch of small blocks ends at this number.
-const BATCH_BLOCKS_MAX: usize = 4096;
-/// Batches that are not durable yet.
-const BATCHES_IN_FLIGHT_MAX: usize = 4;
 /// Chunks of an upload that wait to be hashed.
 const CHUNKS_IN_FLIGHT_MAX: usize = 16;
 
@@ -85,7 +78,7 @@ async fn import(
     store: &Store,
     build: impl FnOnce(&mut Batch) -> Result<Built, BuildError<PutError>> + Send + 'static,
 ) -> Result<Built, ImportError> {
-    let mut batch = Batch::new(store.clone());
+    let mut batch = Batch { batches: Batches::new(store.clone()), runtime: Handle::current() };
     let imported = task::spawn_blocking(move || {
         let built = build(&mut batch)?;
         batch.finish().map_err(BuildError::Sink)?;
@@ -94,50 +87,19 @@ async fn import(
     imported.await.map_err(|_| ImportError::Aborted)?
 }
 
-/// Collects blocks and hands them on; to be used on a blocking thread.
+/// Stores blocks from a blocking thread.
 struct Batch {
-    store: Store,
+    batches: Batches,
     runtime: Handle,
-    blocks: Vec<Block>,
-    bytes: usize,
-    in_flight: VecDeque<Ticket>,
 }
 
 impl Batch {
-    fn new(store: Store) -> Self {
-        Self { store, runtime: Handle::current(), blocks: Vec::new(), bytes: 0, in_flight: VecDeque::new() }
-    }
-
     fn push(&mut self, block: Block) -> Result<(), PutError> {
-        self.bytes += block.bytes().len();
-        self.blocks.push(block);
-        if self.bytes < BATCH_BYTES_MAX && self.blocks.len() < BATCH_BLOCKS_MAX {
-            return Ok(());
-        }
-        self.send()
+        self.runtime.block_on(self.batches.push(block))
     }
 
-    fn send(&mut self) -> Result<(), PutError> {
-        if self.in_flight.len() >= BATCHES_IN_FLIGHT_MAX {
-            self.wait_for_oldest()?;
-        }
-        self.bytes = 0;
-        let blocks = std::mem::take(&mut self.blocks);
-        self.in_flight.push_back(self.runtime.block_on(self.store.enqueue(blocks))?);
-        Ok(())
-    }
-
-    fn wait_for_oldest(&mut self) -> Result<(), PutError> {
-        let oldest = self.in_flight.pop_front();
-        oldest.map_or(Ok(()), |ticket| self.runtime.block_on(ticket.durable()))
-    }
-
-    fn finish(mut self) -> Result<(), PutError> {
-        self.send()?;
-        while !self.in_flight.is_empty() {
-            self.wait_for_oldest()?;
-        }
-        Ok(())
+    fn finish(self) -> Result<(), PutError> {
+        self.runtime.block_on(self.batches.finish())
     }
 }
 

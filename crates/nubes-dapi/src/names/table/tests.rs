@@ -4,6 +4,7 @@ use crate::{
     route::Routes,
     tests::{name_changed, record, record_changed},
 };
+use alloy_primitives::{Address, B256, Bytes};
 use cid::Cid;
 use nubes_base::{
     AppName, Timestamp,
@@ -21,13 +22,14 @@ fn table(apps_max: usize, others_max: usize) -> Table {
 }
 
 fn block(number: u64, logs: Vec<Log>) -> Event {
-    Event::Block(FinalBlock { number, hash: Default::default(), timestamp: number, logs })
+    Event::Block(FinalBlock { number, hash: B256::ZERO, timestamp: number, logs })
 }
 
 fn name(text: &str) -> AppName {
     text.parse().unwrap()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "stands where `absent` stands")]
 fn present(name: &AppName, slot: &Slot) -> Outcome {
     let record = record(name.as_str(), &[]);
     let routes = Routes::new(&record).unwrap();
@@ -77,7 +79,7 @@ fn a_new_resolver_is_a_change() {
     let mut table = table(8, 8);
     let shop = fill(&mut table, "shop", present);
     let mut forged = name_changed("shop");
-    forged.address = Default::default();
+    forged.address = Address::ZERO;
     assert_eq!(table.step(NOW, &block(1, vec![forged])), []);
     assert!(keeps(&mut table, "shop", &shop));
     assert_eq!(table.step(NOW, &block(2, vec![name_changed("shop")])), [Effect::Resolve(name("shop"))]);
@@ -100,13 +102,13 @@ fn other_and_malformed_logs_change_nothing() {
     let mut table = table(8, 8);
     let shop = fill(&mut table, "shop", present);
     let mut other_key = record_changed("shop", "a");
-    other_key.topics[2] = Default::default();
+    other_key.topics[2] = B256::ZERO;
     let mut short = record_changed("shop", "a");
     short.topics.truncate(1);
     assert_eq!(table.step(NOW, &block(1, vec![other_key, short])), []);
     assert!(keeps(&mut table, "shop", &shop));
     let mut broken = record_changed("shop", "a");
-    broken.data = Default::default();
+    broken.data = Bytes::new();
     assert_eq!(table.step(NOW, &block(2, vec![broken])), [Effect::Resolve(name("shop"))], "the ledger knows");
 }
 

@@ -59,7 +59,7 @@ async fn read_head(stream: &mut TcpStream) -> String {
         {}
     };
     timeout(PATIENCE, read).await.unwrap();
-    String::from_utf8(text).unwrap()
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 #[tokio::test]
@@ -146,6 +146,30 @@ async fn one_connection_more_than_the_limit_waits() {
     assert!(second.try_read(&mut nothing).is_err(), "not answered while the first is there");
     drop(first);
     assert!(read_head(&mut second).await.contains("202"));
+}
+
+#[tokio::test]
+async fn a_gibibyte_is_refused_before_it_is_sent() {
+    let served = serve(limits()).await;
+    let mut stream = served.connect().await;
+    let head = format!("POST / HTTP/1.1\r\nhost: shop.localhost\r\ncontent-length: {}\r\n\r\nbegin", 1 << 30);
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let answer = read_head(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains("connection: close") && answer.contains("NX5009"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_is_refused() {
+    let served = serve(limits()).await;
+    let mut stream = served.connect().await;
+    let filler = "x".repeat(crate::server::HEAD_BYTES_MAX);
+    // The refusal may come while the rest is still being written.
+    let _ = stream
+        .write_all(format!("GET / HTTP/1.1\r\nhost: shop.localhost\r\nx: {filler}\r\n\r\n").as_bytes())
+        .await;
+    let answer = read_head(&mut stream).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
 }
 
 #[tokio::test]
