@@ -6,8 +6,8 @@
 //! content's host     the content
 //! ```
 //!
-//! A function gets the request as the client sent it, with any method and all headers, and its response goes out as it
-//! is: what CORS or HEAD mean there is the function's business.
+//! A function gets the request as the client sent it, with any method and all headers, and its response goes
+//! out as it is: what CORS or HEAD mean there is the function's business.
 
 mod app;
 mod front;
@@ -91,6 +91,7 @@ struct House {
 }
 
 impl Door {
+    /// Answers at once; deployments are seen as soon as it follows the ledger.
     pub fn new(config: Config, ports: Ports, mut mounts: Vec<Mount>) -> Self {
         mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
         let requests = Semaphore::new(config.limits.requests_max.min(Semaphore::MAX_PERMITS));
@@ -174,8 +175,8 @@ impl Door {
         })
     }
 
-    /// Mounted routers have their own limits of time: an upload may take longer than any answer of the door. The node's
-    /// own routes need no place, so that a full node can still say that it is alive.
+    /// Mounted routers have their own limits of time: an upload may take longer than any answer of the door.
+    /// The node's own routes need no place, so that a full node can still say that it is alive.
     async fn front(&self, request: Request<Body>) -> Result<Response<Body>, Problem> {
         if let Some(response) = self.0.house.content_redirect(&request) {
             return Ok(response);
@@ -225,8 +226,8 @@ impl House {
         Ok(self.ports.sites.serve(root, uri.path(), request, caching).await)
     }
 
-    /// Sends a browser that asks for `/ipfs/CID` to the CID's own origin, so that pages of different content cannot read
-    /// each other. Programs that verify what they get are served where they are.
+    /// Sends a browser that asks for `/ipfs/CID` to the CID's own origin, so that pages of different content
+    /// cannot read each other. Programs that verify what they get are served where they are.
     fn content_redirect(&self, request: &Request<Body>) -> Option<Response<Body>> {
         let uri = request.uri();
         let path = uri.path().strip_prefix(CONTENT_PATH)?;

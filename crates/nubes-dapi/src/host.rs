@@ -3,11 +3,11 @@
 //! ```text
 //! BASE, an IP address            the node itself
 //! NAME.BASE, NAME.nubes.BASE     app NAME
-//! CID.ipfs.BASE                  the content CID (subdomain gateway of IPFS: an origin of its own for each root)
+//! CID.ipfs.BASE                  the content CID (subdomain gateway of IPFS: each root has its own origin)
 //! ```
 //!
-//! A base domain is `localhost` or one that the operator owns. Every other host is [`Target::Unknown`]; answering it would
-//! let a foreign page reach the node through a name that it controls (DNS rebinding).
+//! A base domain is `localhost` or one that the operator owns. Every other host is [`Target::Unknown`];
+//! answering it would let a foreign page reach the node through a name that it controls (DNS rebinding).
 
 use cid::Cid;
 use http::{HeaderMap, Uri, header};
@@ -71,6 +71,7 @@ pub struct BaseDomainError {
 }
 
 impl BaseDomains {
+    /// The first is the one to show to people.
     pub fn new(domains: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, BaseDomainError> {
         let domains: Vec<String> = domains.into_iter().map(Into::into).collect();
         match domains.iter().find(|domain| !is_name(domain) || domain.bytes().any(|b| b.is_ascii_uppercase()))
@@ -89,7 +90,8 @@ impl BaseDomains {
     pub fn target(&self, host: &str) -> Result<Target, HostError> {
         let Some(written) = split(host)?.name else { return Ok(Target::Front) };
         let name = lower(written);
-        let below = self.0.iter().find_map(|base| below(&name, base));
+        // Of two base domains, one below the other, the longer one is meant.
+        let below = self.0.iter().filter_map(|base| below(&name, base)).min_by_key(|labels| labels.len());
         let Some(labels) = below else { return Ok(Target::Unknown) };
         match labels.rsplit_once('.') {
             None if labels.is_empty() => Ok(Target::Front),

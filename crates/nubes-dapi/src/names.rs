@@ -1,14 +1,16 @@
 //! Which app a name is, as the ledger says, kept at hand until the ledger says otherwise.
 //!
-//! Resolving: the registry gives the name's resolver, the resolver the text record `nubes.app`, that is the CID of an
-//! [`AppRecord`], which storage gives. Everybody who asks for a name while it is being resolved waits for the same answer.
+//! Resolving: the registry gives the name's resolver, the resolver the text record `nubes.app`, that is the
+//! CID of an [`AppRecord`], which storage gives. Everybody who asks for a name while it is being resolved
+//! waits for the same answer.
 //!
-//! Following: [`Names::follow`] reads final blocks. A block that changes a name's resolver or record drops what is known
-//! of it ([`table::Table`] decides). An answer that was on its way at that moment is given to those who had asked before,
-//! and not kept. A name that becomes an app, or another version of it, is resolved at once and its functions are prepared,
-//! so that the first visitor waits for neither.
+//! Following: [`Names::follow`] reads final blocks. A block that changes a name's resolver or record drops
+//! what is known of it ([`table::Table`] decides). An answer that was on its way at that moment is given to
+//! those who had asked before, and not kept. A name that becomes an app, or another version of it, is
+//! resolved at once and its functions are prepared, so that the first visitor waits for neither.
 //!
-//! What can go wrong: while the stream of blocks is not attached nothing is kept, every request asks the ledger.
+//! What can go wrong: while the stream of blocks is not attached nothing is kept, every request asks the
+//! ledger.
 
 mod record;
 pub(crate) mod table;
@@ -28,8 +30,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Apps kept at hand.
 pub const APPS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
-/// Names kept at hand that are no app, or are being resolved. Apart from the apps, so that a flood of invented names
-/// displaces none of them.
+/// Names kept at hand that are no app, or are being resolved. Apart from the apps, so that a flood of
+/// invented names displaces none of them.
 pub const OTHERS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 /// Announced apps that are prepared at once; others are prepared when somebody asks for them.
 pub const PREPARING_MAX: usize = 8;
@@ -138,6 +140,7 @@ pub struct Names {
 }
 
 impl Names {
+    /// Knows nothing yet, and keeps nothing until it follows the ledger.
     pub fn new(
         ledger: Arc<dyn Ledger>,
         blobs: Arc<dyn Blobs>,
@@ -201,7 +204,8 @@ impl Names {
         let outcome = outcome.map(Arc::new).map_err(Arc::new);
         let is_kept = self.table.lock().settle(name, slot, &outcome);
         if let (Ok(app), true) = (&outcome, is_kept) {
-            tracing::info!(app = %name, record = %app.record_cid, generation = app.generation, "serving a version of an app");
+            let (record, generation) = (app.record_cid, app.generation);
+            tracing::info!(app = %name, %record, generation, "serving a version of an app");
             let app = Arc::clone(app);
             self.background(move |names| async move { names.prepare(&app).await });
         }

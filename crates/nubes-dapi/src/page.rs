@@ -4,9 +4,11 @@ use crate::config::Config;
 use std::fmt::Write;
 
 /// Nothing is loaded, run, framed or sent. The hash is that of [`STYLE`].
-pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'sha256-jB97/L3FochN98CR1TtjCTLbsxDvDnw2crvhBMO2Jxc='; \
+pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
+     style-src 'sha256-jB97/L3FochN98CR1TtjCTLbsxDvDnw2crvhBMO2Jxc='; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-pub(crate) const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:4rem auto;padding:0 1rem;\
+pub(crate) const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;\
+margin:4rem auto;padding:0 1rem;\
 color:#1b1f24;background:#fff}code{font-family:ui-monospace,monospace}a{color:#0b57d0}dt{margin-top:.75rem}\
 @media(prefers-color-scheme:dark){body{color:#e6e6e6;background:#16181c}a{color:#8ab4f8}}";
 
@@ -15,7 +17,8 @@ pub(crate) fn page(title: &str, body: &str) -> String {
     let title = escape(title);
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-         <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head><body>{body}</body></html>\n"
+         <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head>\
+         <body>{body}</body></html>\n"
     )
 }
 

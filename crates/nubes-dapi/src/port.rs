@@ -12,11 +12,12 @@ use std::fmt;
 
 /// Serves files from content-addressed storage.
 ///
-/// Law: answers GET, HEAD and OPTIONS for anything below `root`, by range and conditionally, and never fails otherwise
-/// than by an error response.
+/// Law: answers GET, HEAD and OPTIONS for anything below `root`, by range and conditionally, and never fails
+/// otherwise than by an error response.
 #[async_trait]
 pub trait Sites: Send + Sync + fmt::Debug {
-    /// Answers `request` with what is at `path` below `root`. `path` begins with `/` and is percent-encoded as it came.
+    /// Answers `request` with what is at `path` below `root`. `path` begins with `/` and is percent-encoded
+    /// as it came.
     async fn serve(&self, root: &Cid, path: &str, request: Request<Body>, caching: Caching)
     -> Response<Body>;
 }
@@ -32,7 +33,8 @@ pub enum Caching {
 
 /// What functions print.
 ///
-/// Law: `follow` gives every line that is printed after the call, unless the reader is too slow for the source.
+/// Law: `follow` gives every line that is printed after the call, unless the reader is too slow for the
+/// source.
 pub trait LogSource: Send + Sync + fmt::Debug {
     /// The newest lines of `app`, oldest first, at most `lines_max`.
     fn tail(&self, app: &AppName, lines_max: usize) -> Vec<LogLine>;
@@ -71,7 +73,8 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// Everything at and below `path` goes to `router`, unchanged: its routes begin with `path`. The longest path wins.
+    /// Everything at and below `path` goes to `router`, unchanged: its routes begin with `path`. The longest
+    /// path wins.
     pub fn new(path: impl Into<String>, router: Router) -> Self {
         Self { path: path.into(), router, openapi_paths: None }
     }

@@ -1,10 +1,11 @@
 //! Which of an app's functions answers a path. Pure.
 //!
-//! A pattern is a path, or a path followed by `/*` for everything at and below it. The most exact pattern wins: an exact
-//! one before any prefix, a longer prefix before a shorter. What no pattern matches is the site's.
+//! A pattern is a path, or a path followed by `/*` for everything at and below it. The most exact pattern
+//! wins: an exact one before any prefix, a longer prefix before a shorter. What no pattern matches is the
+//! site's.
 //!
-//! Paths are compared as they are written. So that no path can be written in two ways that a site or function takes for
-//! the same, [`check_path`] refuses dot segments and broken escapes before anything is compared.
+//! Paths are compared as they are written. So that no path can be written in two ways that a site or function
+//! takes for the same, [`check_path`] refuses dot segments and broken escapes before anything is compared.
 
 use nubes_base::{AppRecord, port::Function};
 use std::{cmp::Reverse, fmt, str::FromStr, sync::Arc};
@@ -81,6 +82,7 @@ impl fmt::Display for Pattern {
 }
 
 impl Pattern {
+    /// Whether the function answers `path`.
     pub fn matches(&self, path: &str) -> bool {
         match self {
             Self::Exact(exact) => path == exact,
@@ -118,6 +120,7 @@ pub enum RouteError {
 }
 
 impl Routes {
+    /// Checks all routes of the record, also against each other.
     pub fn new(record: &AppRecord) -> Result<Self, RouteError> {
         if record.functions.len() > FUNCTIONS_MAX {
             return Err(RouteError::TooMany { functions: record.functions.len() });

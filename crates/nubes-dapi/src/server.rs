@@ -1,7 +1,7 @@
 //! The front door's socket: HTTP/1.1, and HTTP/2 for clients that begin with it.
 //!
-//! On `stop` the listener closes, idle connections end, and requests that have begun are answered, for as long as
-//! [`crate::Limits::drain_timeout`] allows. What is left then is cut off.
+//! On `stop` the listener closes, idle connections end, and requests that have begun are answered, for as
+//! long as [`crate::Limits::drain_timeout`] allows. What is left then is cut off.
 
 use crate::{config::Limits, door::Door};
 use axum::body::Body;
@@ -169,8 +169,9 @@ impl Connection {
         }
     }
 
-    /// None: the client sent nothing in time. Looked at here and not by hyper's own means, which wait for the whole
-    /// preface without a limit of time. Clients send it in one piece; a part of it is taken for HTTP/1.1 and refused.
+    /// None: the client sent nothing in time. Looked at here and not by hyper's own means, which wait for the
+    /// whole preface without a limit of time. Clients send it in one piece; a part of it is taken for
+    /// HTTP/1.1 and refused.
     async fn is_http2(&self, stream: &TcpStream) -> Option<bool> {
         let mut start = [0; HTTP2_PREFACE.len()];
         let peek = timeout(self.limits.header_timeout, stream.peek(&mut start));

@@ -22,8 +22,8 @@ pub(crate) struct TooLongError {
     pub(crate) bytes_max: u64,
 }
 
-/// Tells, after a function has been run, whether its body was cut off. The function itself only sees a broken stream and
-/// may make of it what it likes.
+/// Tells, after a function has been run, whether its body was cut off. The function itself only sees a broken
+/// stream and may make of it what it likes.
 #[derive(Clone, Debug)]
 pub(crate) struct Cut {
     bytes_max: u64,

@@ -40,6 +40,7 @@ impl FakeLedger {
         self.state.lock().otherwise.insert(to, answer);
     }
 
+    /// Whether calls and transactions fail as if no node answered.
     pub fn set_unreachable(&self, is_unreachable: bool) {
         self.state.lock().is_unreachable = is_unreachable;
     }

@@ -9,10 +9,11 @@ use parking_lot::Mutex;
 use std::{fmt, sync::Arc};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, watch};
 
-type Answer = dyn Fn(&Function, Request<Bytes>) -> Result<Response<Body>, RunError> + Send + Sync;
+type Answered = Result<Response<Body>, RunError>;
+type Answer = dyn Fn(&Function, Request<Bytes>) -> Answered + Send + Sync;
 
-/// Reads the whole request, then lets a closure answer. A body that breaks off stops the function, as it would stop a
-/// guest that does not expect it.
+/// Reads the whole request, then lets a closure answer. A body that breaks off stops the function, as it
+/// would stop a guest that does not expect it.
 pub struct FakeRunner {
     answer: Box<Answer>,
     // A lock because the port takes `&self`; held for a push.
@@ -28,9 +29,8 @@ impl fmt::Debug for FakeRunner {
 }
 
 impl FakeRunner {
-    pub fn new(
-        answer: impl Fn(&Function, Request<Bytes>) -> Result<Response<Body>, RunError> + Send + Sync + 'static,
-    ) -> Self {
+    /// `answer` answers every request.
+    pub fn new(answer: impl Fn(&Function, Request<Bytes>) -> Answered + Send + Sync + 'static) -> Self {
         Self {
             answer: Box::new(answer),
             prepared: Mutex::default(),

@@ -1,7 +1,8 @@
-//! `/api/v1/apps/{name}/logs`: what an app's functions print, one JSON document a line, or as server-sent events for a
-//! page (`Accept: text/event-stream`).
+//! `/api/v1/apps/{name}/logs`: what an app's functions print, one JSON document a line, or as server-sent
+//! events for a page (`Accept: text/event-stream`).
 //!
-//! A line that is printed while the request arrives may come twice, once from the store and once live; none is lost.
+//! A line that is printed while the request arrives may come twice, once from the store and once live; none
+//! is lost.
 
 use super::{House, front};
 use crate::{

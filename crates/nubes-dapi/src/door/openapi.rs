@@ -17,8 +17,8 @@ pub(super) fn document(mounts: &[Mount]) -> Value {
         "info": {
             "title": "Nubes node",
             "version": "1",
-            "description": "Routes of the front door on the node's own host. Errors are problem documents (RFC 9457) \
-                            with a code that `nubes explain` knows."
+            "description": "Routes of the front door on the node's own host. Errors are problem documents \
+                            (RFC 9457) with a code that `nubes explain` knows."
         },
         "paths": paths,
         "components": { "schemas": { "Problem": problem(), "App": app(), "LogLine": log_line() } }
@@ -38,24 +38,20 @@ fn paths() -> Value {
         "name": "follow", "in": "query", "description": "Whether to go on with lines as they are printed.",
         "schema": { "type": "string", "enum": ["0", "1", "false", "true"], "default": "0" }
     });
+    let (object, text) = (json!({ "type": "object" }), text());
+    let app_problems = [404, 502, 503, 504];
+    let log_problems = [400, 404, 502, 503, 504];
+    let app = operation("An app's record.", JSON, &reference("App"), &app_problems);
+    let print = "What an app's functions print.";
+    let logs = operation(print, "application/x-ndjson", &reference("LogLine"), &log_problems);
     json!({
-        "/": { "get": operation("This page.", "text/html", &json!({ "type": "string" }), &[]) },
-        "/healthz": { "get": operation("Whether the node runs.", JSON, &json!({ "type": "object" }), &[]) },
-        "/readyz": {
-            "get": operation("Whether the node sees the ledger move.", JSON, &json!({ "type": "object" }), &[503])
-        },
-        "/metrics": { "get": operation("Counters for Prometheus.", "text/plain", &json!({ "type": "string" }), &[]) },
-        "/api/v1/openapi.json": { "get": operation("This document.", JSON, &json!({ "type": "object" }), &[]) },
-        "/api/v1/apps/{name}": {
-            "parameters": [name],
-            "get": operation("An app's record.", JSON, &reference("App"), &[404, 502, 503, 504])
-        },
-        "/api/v1/apps/{name}/logs": {
-            "parameters": [name, lines, follow],
-            "get": operation(
-                "What an app's functions print.", "application/x-ndjson", &reference("LogLine"), &[400, 404, 502, 503, 504]
-            )
-        }
+        "/": { "get": operation("This page.", "text/html", &text, &[]) },
+        "/healthz": { "get": operation("Whether the node runs.", JSON, &object, &[]) },
+        "/readyz": { "get": operation("Whether the node sees the ledger move.", JSON, &object, &[503]) },
+        "/metrics": { "get": operation("Counters for Prometheus.", "text/plain", &text, &[]) },
+        "/api/v1/openapi.json": { "get": operation("Description of all routes.", JSON, &object, &[]) },
+        "/api/v1/apps/{name}": { "parameters": [name], "get": app },
+        "/api/v1/apps/{name}/logs": { "parameters": [name, lines, follow], "get": logs }
     })
 }
 
@@ -70,9 +66,8 @@ fn operation(summary: &str, media_type: &str, schema: &Value, problems: &[u16]) 
         "summary": summary,
         "responses": { "200": { "description": "OK", "content": { media_type: { "schema": schema } } } }
     });
-    let problem = json!({
-        "description": "Refused", "content": { "application/problem+json": { "schema": reference("Problem") } }
-    });
+    let content = json!({ "application/problem+json": { "schema": reference("Problem") } });
+    let problem = json!({ "description": "Refused", "content": content });
     if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
         responses.extend(problems.iter().map(|status| (status.to_string(), problem.clone())));
     }

@@ -118,6 +118,16 @@ fn a_request_names_exactly_one_host() {
 }
 
 #[test]
+fn a_base_domain_may_be_below_another() {
+    let domains = BaseDomains::new(["localhost", "nubes.localhost"]).unwrap();
+    assert_eq!(domains.target("nubes.localhost").unwrap(), Target::Front);
+    assert_eq!(domains.target("shop.nubes.localhost").unwrap(), Target::App("shop".parse().unwrap()));
+    assert!(matches!(domains.target(&format!("{V1}.ipfs.nubes.localhost")).unwrap(), Target::Content(_)));
+    assert_eq!(domains.target("shop.localhost").unwrap(), Target::App("shop".parse().unwrap()));
+    assert_eq!(domains.first(), "localhost");
+}
+
+#[test]
 fn a_base_domain_is_a_bare_name() {
     for bad in ["", "a:1", "http://a", "A.example", ".a"] {
         assert!(BaseDomains::new([bad]).is_err(), "{bad}");

@@ -47,8 +47,8 @@ pub(super) async fn load(
     Ok(App { name: name.clone(), record, record_cid, routes, generation: slot.generation })
 }
 
-/// The name of the app that a transaction has announced, if it is an app. The ledger only knows the hash of the name, so
-/// it is taken from the record and compared.
+/// The name of the app that a transaction has announced, if it is an app. The ledger only knows the hash of
+/// the name, so it is taken from the record and compared.
 pub(super) async fn name_of(blobs: &dyn Blobs, announcement: &Announcement) -> Option<AppName> {
     let cid = cid_of(&announcement.text).ok()?;
     let json = blobs.get(&cid, RECORD_BYTES_MAX).await.ok()?;

@@ -1,8 +1,9 @@
 //! What is known of names, and when it stops being true. A pure machine.
 //!
-//! A name's slot is made when somebody asks for it and filled by whoever asked first. A block that changes the name takes
-//! the slot out of the table: those who hold it still get its answer, which was true when they asked; who asks from now on
-//! gets a new slot. An answer therefore never outlives the block that makes it wrong.
+//! A name's slot is made when somebody asks for it and filled by whoever asked first. A block that changes
+//! the name takes the slot out of the table: those who hold it still get its answer, which was true when they
+//! asked; who asks from now on gets a new slot. An answer therefore never outlives the block that makes it
+//! wrong.
 
 use super::{Head, Outcome};
 use alloy_primitives::{B256, keccak256};
@@ -91,7 +92,8 @@ impl Table {
         slot
     }
 
-    /// Keeps the answer of `slot`, unless a block has overtaken it or it may change without a block. Tells whether it did.
+    /// Keeps the answer of `slot`, unless a block has overtaken it or it may change without a block. Tells
+    /// whether it did.
     pub(crate) fn settle(&mut self, name: &AppName, slot: &Arc<Slot>, outcome: &Outcome) -> bool {
         if !self.others.peek(name).is_some_and(|held| Arc::ptr_eq(held, slot)) {
             return false;
@@ -145,8 +147,8 @@ impl Table {
 
 /// The names that the logs change, with their new record if they tell it.
 ///
-/// A name may have a resolver of its own, so records count whoever reports them. A false report costs its author a
-/// transaction and this node one look at the ledger.
+/// A name may have a resolver of its own, so records count whoever reports them. A false report costs its
+/// author a transaction and this node one look at the ledger.
 fn touched(logs: &[Log]) -> BTreeMap<B256, Option<String>> {
     let mut touched = BTreeMap::new();
     for log in logs {

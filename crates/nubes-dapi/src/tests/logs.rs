@@ -3,7 +3,7 @@
 use super::{House, PATIENCE, record, request};
 use crate::{LogLevel, LogLine, door::LINES_MAX};
 use http_body_util::BodyExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower::ServiceExt;
 
 fn line(app: &str, at_ms: u64) -> LogLine {
@@ -25,7 +25,8 @@ async fn the_newest_lines_come_as_one_document_each() {
     assert_eq!(answer.header("content-type"), "application/x-ndjson");
     let lines: Vec<Value> = answer.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2);
-    let expect = serde_json::json!({ "at_ms": 4, "app": "shop", "function": "api", "level": "warn", "text": "line\n4" });
+    let (function, text) = ("api", "line\n4");
+    let expect = json!({ "at_ms": 4, "app": "shop", "function": function, "level": "warn", "text": text });
     assert_eq!(lines[0], expect);
     assert_eq!(house.get("localhost", "/api/v1/apps/shop/logs").await.body.lines().count(), 5);
     *house.logs.kept.lock() = (0..=LINES_MAX).map(|n| line("shop", u64::try_from(n).unwrap())).collect();

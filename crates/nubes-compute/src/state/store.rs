@@ -1,0 +1,240 @@
+//! The state of all apps on disk (redb), written by one thread.
+//!
+//! Commits that wait together are checked one after the other and become durable in one write transaction.
+
+use super::transaction::{Outcome, Transaction};
+use nubes_base::AppName;
+use parking_lot::Mutex;
+use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
+use std::{path::Path, sync::Arc, thread};
+use tokio::sync::{mpsc, oneshot};
+
+/// `APP NUL KEY` -> version (8 bytes) and value.
+const STATE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("state");
+/// Under the empty key: the version of the newest write.
+const VERSIONS: TableDefinition<'_, &str, u64> = TableDefinition::new("versions");
+const NEWEST: &str = "newest";
+/// Commits that wait for the writer.
+const COMMITS_QUEUED_MAX: usize = 1_024;
+/// Commits of one write transaction.
+const COMMITS_PER_WRITE_MAX: usize = 256;
+const CACHE_BYTES: usize = 32 << 20;
+
+/// The disk fails. Nothing of the request was written.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the state store failed")]
+pub(crate) struct StoreError {
+    // Shared: one failure answers all commits of a group.
+    #[source]
+    source: Arc<redb::Error>,
+}
+
+impl<E: Into<redb::Error>> From<E> for StoreError {
+    fn from(source: E) -> Self {
+        Self { source: Arc::new(source.into()) }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("no thread for the state store")]
+    Thread {
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommitError {
+    /// Something that was read has changed. Run the request again.
+    #[error("the state has changed meanwhile")]
+    Conflict,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the state store is closed")]
+    Closed,
+}
+
+struct Commit {
+    outcome: Outcome,
+    done: oneshot::Sender<Result<(), CommitError>>,
+}
+
+/// Clones share the store.
+#[derive(Clone)]
+pub(crate) struct StateStore {
+    database: Arc<Database>,
+    commits: mpsc::Sender<Commit>,
+    // Taken once, by whoever closes.
+    writer: Arc<Mutex<Option<thread::JoinHandle<()>>>>,
+}
+
+impl std::fmt::Debug for StateStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StateStore").finish_non_exhaustive()
+    }
+}
+
+impl StateStore {
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        let database = Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(StoreError::from)?;
+        let write = database.begin_write().map_err(StoreError::from)?;
+        write.open_table(STATE).map_err(StoreError::from)?;
+        write.open_table(VERSIONS).map_err(StoreError::from)?;
+        write.commit().map_err(StoreError::from)?;
+        let database = Arc::new(database);
+        let (commits, queue) = mpsc::channel(COMMITS_QUEUED_MAX);
+        let writer = {
+            let database = Arc::clone(&database);
+            thread::Builder::new().name("nubes-state".to_owned()).spawn(move || write_all(&database, queue))
+        };
+        let writer = writer.map_err(|source| OpenError::Thread { source })?;
+        Ok(Self { database, commits, writer: Arc::new(Mutex::new(Some(writer))) })
+    }
+
+    /// A transaction on the newest state of `app`.
+    pub(crate) fn begin(&self, app: &AppName) -> Result<Transaction, StoreError> {
+        let state = self.database.begin_read()?.open_table(STATE)?;
+        Ok(Transaction::new(app.to_string(), Arc::new(Snapshot { state })))
+    }
+
+    /// Makes the writes durable, if nothing that was read has changed.
+    pub(crate) async fn commit(&self, transaction: Transaction) -> Result<(), CommitError> {
+        if transaction.is_read_only() {
+            // A snapshot is a moment in time: reading it needs no agreement with later writers.
+            return Ok(());
+        }
+        let (done, answer) = oneshot::channel();
+        let commit = Commit { outcome: transaction.into_outcome(), done };
+        self.commits.send(commit).await.map_err(|_| CommitError::Closed)?;
+        answer.await.unwrap_or(Err(CommitError::Closed))
+    }
+
+    /// Waits until everything that was accepted is durable. Blocks.
+    pub(crate) fn close(self) {
+        let Self { commits, writer, database } = self;
+        drop(commits);
+        let writer = writer.lock().take();
+        // Other clones keep the queue open; then the writer ends with the last of them.
+        if let Some(writer) = writer.filter(|_| Arc::strong_count(&database) <= 2) {
+            // A panic of the writer was reported when it happened.
+            let _ = writer.join();
+        }
+    }
+}
+
+fn write_all(database: &Database, mut queue: mpsc::Receiver<Commit>) {
+    let mut group = Vec::new();
+    while queue.blocking_recv_many(&mut group, COMMITS_PER_WRITE_MAX) > 0 {
+        let (outcomes, waiting): (Vec<_>, Vec<_>) = group.drain(..).map(|commit| (commit.outcome, commit.done)).unzip();
+        let answers = write_group(database, &outcomes);
+        for (index, done) in waiting.into_iter().enumerate() {
+            let answer = match &answers {
+                Ok(fresh) if fresh.get(index) == Some(&true) => Ok(()),
+                Ok(_) => Err(CommitError::Conflict),
+                Err(error) => Err(CommitError::Store(error.clone())),
+            };
+            // A request that was given up does not wait for its answer.
+            let _ = done.send(answer);
+        }
+    }
+}
+
+/// Which of `outcomes` were written; all of them are durable, or none if it fails.
+fn write_group(database: &Database, outcomes: &[Outcome]) -> Result<Vec<bool>, StoreError> {
+    let write = database.begin_write()?;
+    let mut fresh = Vec::with_capacity(outcomes.len());
+    {
+        let mut state = write.open_table(STATE)?;
+        let mut versions = write.open_table(VERSIONS)?;
+        let mut newest = versions.get(NEWEST)?.map_or(0, |version| version.value());
+        for outcome in outcomes {
+            let unchanged = is_unchanged(&state, outcome)?;
+            fresh.push(unchanged);
+            if !unchanged {
+                continue;
+            }
+            newest += 1;
+            for (key, value) in &outcome.writes {
+                let key = full_key(&outcome.app, key);
+                match value {
+                    Some(value) => state.insert(key.as_slice(), [&newest.to_be_bytes(), value.as_slice()].concat().as_slice())?,
+                    None => state.remove(key.as_slice())?,
+                };
+            }
+        }
+        versions.insert(NEWEST, newest)?;
+    }
+    write.commit()?;
+    Ok(fresh)
+}
+
+fn is_unchanged(state: &impl ReadableTable<&'static [u8], &'static [u8]>, outcome: &Outcome) -> Result<bool, StoreError> {
+    for (key, version) in &outcome.reads {
+        let found = state.get(full_key(&outcome.app, key).as_slice())?;
+        if found.as_ref().and_then(|value| split(value.value())).map(|(version, _)| version) != *version {
+            return Ok(false);
+        }
+    }
+    for (prefix, keys) in &outcome.scans {
+        if &scan(state, &outcome.app, prefix, keys.len() + 1)? != keys {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The state as it was at one moment.
+pub(super) struct Snapshot {
+    state: ReadOnlyTable<&'static [u8], &'static [u8]>,
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").finish_non_exhaustive()
+    }
+}
+
+impl Snapshot {
+    pub(super) fn get(&self, app: &str, key: &str) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        let found = self.state.get(full_key(app, key).as_slice())?;
+        Ok(found.and_then(|value| split(value.value()).map(|(version, value)| (version, value.to_vec()))))
+    }
+
+    pub(super) fn keys(&self, app: &str, prefix: &str, count: usize) -> Result<Vec<String>, StoreError> {
+        scan(&self.state, app, prefix, count)
+    }
+}
+
+fn scan(
+    state: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    app: &str,
+    prefix: &str,
+    count: usize,
+) -> Result<Vec<String>, StoreError> {
+    let first = full_key(app, prefix);
+    let mut keys = Vec::new();
+    for entry in state.range(first.as_slice()..)? {
+        let (key, _) = entry?;
+        let Some(key) = key.value().strip_prefix(first.as_slice()) else { break };
+        if keys.len() == count {
+            break;
+        }
+        // Keys were text when they were written.
+        keys.push(format!("{prefix}{}", String::from_utf8_lossy(key)));
+    }
+    Ok(keys)
+}
+
+/// App names have no NUL, so no app's keys lie among another's.
+fn full_key(app: &str, key: &str) -> Vec<u8> {
+    [app.as_bytes(), b"\0", key.as_bytes()].concat()
+}
+
+fn split(value: &[u8]) -> Option<(u64, &[u8])> {
+    let (version, value) = value.split_at_checked(8)?;
+    Some((u64::from_be_bytes(version.try_into().ok()?), value))
+}
+
