@@ -378,7 +378,16 @@ function load() {
   return globalThis.__nubes_app;
 }
 
+// An uncaught exception reaches the host as text: name, message, stack.
 export async function handle(request) {
+  try {
+    return await answer(request);
+  } catch (error) {
+    throw error instanceof Error ? `${error.name}: ${error.message}\n${error.stack ?? ""}` : String(error);
+  }
+}
+
+async function answer(request) {
   app ??= load();
   const env = Object.fromEntries(config());
   if (hasState()) env.KV = KV;

@@ -85,7 +85,7 @@ struct Inner {
     compiled: Arc<Compiled>,
     // Held for a look-up.
     ready: Mutex<LruCache<(bool, Cid), Ready>>,
-    state: StateStore,
+    state: Arc<StateStore>,
     logs: Logs,
     blobs: Arc<dyn Blobs>,
     clock: Arc<dyn Clock>,
@@ -114,7 +114,7 @@ impl Runtime {
             engine_cid: engine_cid(),
             compiled: Arc::new(compiled),
             ready: Mutex::new(LruCache::new(READY_MAX)),
-            state,
+            state: Arc::new(state),
             logs: Logs::new(),
             blobs,
             clock,
@@ -130,7 +130,7 @@ impl Runtime {
 
     /// Waits until all accepted state is durable.
     pub async fn stop(&self) {
-        let state = self.0.state.clone();
+        let state = Arc::clone(&self.0.state);
         // The writer's thread is joined; a panic in it was reported when it happened.
         let _ = tokio::task::spawn_blocking(move || state.close()).await;
     }

@@ -1,1 +1,75 @@
+//! The runtime through its port: real components, real state on disk.
 
+mod component;
+mod javascript;
+
+use crate::{Runtime, RuntimeConfig};
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use nubes_base::{
+    SystemClock,
+    app::{FunctionCode, FunctionLimits, FunctionRecord},
+    port::{Blobs, Function, RunError, Runner, full_body},
+};
+use nubes_testkit::blobs::MemoryBlobs;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+const LIMITS: FunctionLimits = FunctionLimits { time_ms: 20_000, memory_bytes: 64 << 20, fuel: 2_000_000_000 };
+
+/// A runtime on a folder of its own.
+struct House {
+    runtime: Runtime,
+    blobs: Arc<MemoryBlobs>,
+    dir: tempfile::TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Arc::new(MemoryBlobs::default());
+        Self { runtime: start(dir.path(), &blobs), blobs, dir }
+    }
+
+    /// Lets go of everything and opens the same folder again.
+    async fn restart(self) -> Self {
+        let Self { runtime, blobs, dir } = self;
+        runtime.stop().await;
+        drop(runtime);
+        Self { runtime: start(dir.path(), &blobs), blobs, dir }
+    }
+
+    async fn component(&self, wasm: &[u8]) -> Function {
+        let cid = self.blobs.put(Bytes::copy_from_slice(wasm)).await.unwrap();
+        function(FunctionCode::Component { cid })
+    }
+
+    async fn javascript(&self, source: &str) -> Function {
+        let cid = self.blobs.put(Bytes::copy_from_slice(source.as_bytes())).await.unwrap();
+        function(FunctionCode::JavaScript { cid })
+    }
+
+    async fn call(&self, function: &Function, method: &str, path: &str, body: &str) -> Result<(StatusCode, String), RunError> {
+        let request = Request::builder().method(method).uri(path).header("host", "app.localhost:8080");
+        let request = request.body(full_body(Bytes::copy_from_slice(body.as_bytes()))).unwrap();
+        let response = self.runtime.run(function, request).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        Ok((status, String::from_utf8(body.to_vec()).unwrap()))
+    }
+
+    async fn get(&self, function: &Function, path: &str) -> Result<String, RunError> {
+        self.call(function, "GET", path, "").await.map(|(_, body)| body)
+    }
+}
+
+fn start(dir: &Path, blobs: &Arc<MemoryBlobs>) -> Runtime {
+    let blobs: Arc<dyn Blobs> = Arc::clone(blobs) as _;
+    Runtime::start(RuntimeConfig::standard(dir.join("compute")), blobs, Arc::new(SystemClock)).unwrap()
+}
+
+fn function(code: FunctionCode) -> Function {
+    let config = BTreeMap::from([("greeting".to_owned(), "bonjour".to_owned())]);
+    let record = FunctionRecord { code, route: "/*".into(), state: true, limits: LIMITS, config };
+    Function { app: "app".parse().unwrap(), name: "f".into(), record }
+}

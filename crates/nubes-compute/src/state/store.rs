@@ -62,13 +62,15 @@ struct Commit {
     done: oneshot::Sender<Result<(), CommitError>>,
 }
 
-/// Clones share the store.
-#[derive(Clone)]
 pub(crate) struct StateStore {
     database: Arc<Database>,
+    // Taken once, by whoever closes; otherwise only copied from.
+    writer: Mutex<Option<Writer>>,
+}
+
+struct Writer {
     commits: mpsc::Sender<Commit>,
-    // Taken once, by whoever closes.
-    writer: Arc<Mutex<Option<thread::JoinHandle<()>>>>,
+    thread: thread::JoinHandle<()>,
 }
 
 impl std::fmt::Debug for StateStore {
@@ -90,8 +92,8 @@ impl StateStore {
             let database = Arc::clone(&database);
             thread::Builder::new().name("nubes-state".to_owned()).spawn(move || write_all(&database, queue))
         };
-        let writer = writer.map_err(|source| OpenError::Thread { source })?;
-        Ok(Self { database, commits, writer: Arc::new(Mutex::new(Some(writer))) })
+        let thread = writer.map_err(|source| OpenError::Thread { source })?;
+        Ok(Self { database, writer: Mutex::new(Some(Writer { commits, thread })) })
     }
 
     /// A transaction on the newest state of `app`.
@@ -108,19 +110,17 @@ impl StateStore {
         }
         let (done, answer) = oneshot::channel();
         let commit = Commit { outcome: transaction.into_outcome(), done };
-        self.commits.send(commit).await.map_err(|_| CommitError::Closed)?;
+        let commits = self.writer.lock().as_ref().map(|writer| writer.commits.clone()).ok_or(CommitError::Closed)?;
+        commits.send(commit).await.map_err(|_| CommitError::Closed)?;
         answer.await.unwrap_or(Err(CommitError::Closed))
     }
 
-    /// Waits until everything that was accepted is durable. Blocks.
-    pub(crate) fn close(self) {
-        let Self { commits, writer, database } = self;
-        drop(commits);
-        let writer = writer.lock().take();
-        // Other clones keep the queue open; then the writer ends with the last of them.
-        if let Some(writer) = writer.filter(|_| Arc::strong_count(&database) <= 2) {
+    /// Takes nothing more and waits until everything that was accepted is durable. Blocks.
+    pub(crate) fn close(&self) {
+        if let Some(Writer { commits, thread }) = self.writer.lock().take() {
+            drop(commits);
             // A panic of the writer was reported when it happened.
-            let _ = writer.join();
+            let _ = thread.join();
         }
     }
 }
