@@ -3,7 +3,7 @@
 use nubes_tests::{Cloud, free_port_base, nubes, repository};
 use serde_json::{Value, json};
 
-const SIGNATURES: &str = "0x08f1bd4b";
+const SIGNATURES: &str = "0xf27959c7";
 
 async fn get(cloud: &Cloud, path: &str) -> reqwest::Response {
     let request = reqwest::Client::new().get(format!("{}{path}", cloud.door()));

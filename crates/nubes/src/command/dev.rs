@@ -67,14 +67,16 @@ async fn serve(
         }
     };
     let work = async {
-        if let Some(manifest) = &manifest {
-            redeploy(&client, manifest, output).await?;
-        }
-        ready(args, &client, manifest.as_ref(), output).await?;
-        match manifest {
-            Some(manifest) => watch::run(&client, manifest, output).await,
-            None => std::future::pending().await,
-        }
+        let Some(manifest) = &manifest else {
+            ready(args, &client, None, output).await?;
+            return std::future::pending().await;
+        };
+        redeploy(&client, manifest, output).await?;
+        // Before ready is said: who sees it may change a file at once.
+        let watch = watch::start(&manifest.dir)?;
+        ready(args, &client, Some(manifest), output).await?;
+        watch::run(watch, &client, output).await;
+        Ok(())
     };
     tokio::select! {
         stopped = stopped => stopped,

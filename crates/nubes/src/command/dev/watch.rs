@@ -10,9 +10,12 @@ use crate::{
     manifest::Manifest,
     output::Output,
 };
-use notify::{EventKind, RecursiveMode, Watcher};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use serde_json::json;
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tokio::{sync::mpsc, time};
 
 const QUIET: Duration = Duration::from_millis(60);
@@ -21,9 +24,18 @@ const EVENTS_MAX: usize = 64;
 /// Folders whose changes are results, not sources.
 const IGNORED: &[&str] = &[".nubes", ".git", "node_modules", "target"];
 
-pub(super) async fn run(client: &Client, manifest: Manifest, output: Output) -> Result<(), Failure> {
-    let (sender, mut changes) = mpsc::channel(EVENTS_MAX);
-    let root = manifest.dir.clone();
+/// Changes of an app's files since this was made.
+pub(super) struct Watch {
+    dir: PathBuf,
+    changes: mpsc::Receiver<()>,
+    // Dropping it ends the stream of changes.
+    _watcher: RecommendedWatcher,
+}
+
+/// Starts to watch; what changes from now on is not missed.
+pub(super) fn start(dir: &Path) -> Result<Watch, Failure> {
+    let (sender, changes) = mpsc::channel(EVENTS_MAX);
+    let root = dir.to_owned();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let Ok(event) = event else { return };
         let real = !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| is_source(&root, path));
@@ -33,11 +45,17 @@ pub(super) async fn run(client: &Client, manifest: Manifest, output: Output) -> 
         }
     })
     .map_err(unwatchable)?;
-    watcher.watch(&manifest.dir, RecursiveMode::Recursive).map_err(unwatchable)?;
+    watcher.watch(dir, RecursiveMode::Recursive).map_err(unwatchable)?;
+    Ok(Watch { dir: dir.to_owned(), changes, _watcher: watcher })
+}
+
+/// Redeploys after each burst of changes, until the process is told to stop.
+pub(super) async fn run(watch: Watch, client: &Client, output: Output) {
+    let Watch { dir, mut changes, _watcher } = watch;
     while changes.recv().await.is_some() {
         while time::timeout(QUIET, changes.recv()).await.is_ok_and(|event| event.is_some()) {}
         let started = time::Instant::now();
-        let deployed = match Manifest::find(&manifest.dir) {
+        let deployed = match Manifest::find(&dir) {
             Ok(manifest) => redeploy(client, &manifest, output).await,
             Err(failure) => Err(failure),
         };
@@ -51,7 +69,6 @@ pub(super) async fn run(client: &Client, manifest: Manifest, output: Output) -> 
             Err(failure) => output.failure(failure),
         }
     }
-    Ok(())
 }
 
 fn is_source(root: &Path, path: &Path) -> bool {
