@@ -7,7 +7,7 @@
 //! heartbeat is shorter than the leader timeout, so that waiting never looks like being dead.
 
 use crate::{
-    block::{Block, BlockContext, commitment, hash_of},
+    block::{BLOCK_BYTES_MAX, Block, BlockContext, commitment, hash_of},
     machine::{MachineError, Slot, StateMachine},
 };
 use alloy_primitives::B256;
@@ -28,17 +28,22 @@ use std::{
 };
 use tracing::{error, warn};
 
-/// A final block and the acknowledgement that consensus waits for.
-pub(crate) type Final = (Digested<Block>, Exact);
+/// What the finalizer is told.
+pub(crate) enum Event {
+    /// A final block, and the acknowledgement that consensus waits for.
+    Final(Digested<Block>, Exact),
+    /// A question of consensus met a failure that ends the engine.
+    Failed(MachineError),
+}
 
-/// Blocks that may be executed to reach an unknown parent in one question: what a restarted validator has to catch up
-/// on above its final head, which the certification depth of simplex keeps far below this.
+/// Ancestors that may be executed to answer one question: what a restarted validator has to catch up on above its
+/// final head, which the certification depth of simplex keeps far below this.
 const CATCH_UP_BLOCKS_MAX: usize = 256;
 
 pub(crate) struct App<S> {
     machine: Arc<dyn StateMachine>,
     heartbeat: Duration,
-    finals: mpsc::UnboundedSender<Final>,
+    events: mpsc::UnboundedSender<Event>,
     scheme: PhantomData<fn() -> S>,
 }
 
@@ -47,7 +52,7 @@ impl<S> Clone for App<S> {
         Self {
             machine: Arc::clone(&self.machine),
             heartbeat: self.heartbeat,
-            finals: self.finals.clone(),
+            events: self.events.clone(),
             scheme: PhantomData,
         }
     }
@@ -57,35 +62,75 @@ impl<S> App<S> {
     pub(crate) fn new(
         machine: Arc<dyn StateMachine>,
         heartbeat: Duration,
-        finals: mpsc::UnboundedSender<Final>,
+        events: mpsc::UnboundedSender<Event>,
     ) -> Self {
-        Self { machine, heartbeat, finals, scheme: PhantomData }
+        Self { machine, heartbeat, events, scheme: PhantomData }
     }
 
-    /// Makes the machine know `parent`, executing as many of its ancestors as that takes.
-    async fn reach<E: Spawner>(&self, rt: &E, parent: Digested<Block>, ancestry: &mut impl Ancestry<Block>) -> Option<()> {
-        let mut unknown = Vec::new();
-        let mut at = parent;
-        while !self.machine.knows(&at.inner().hash()) {
-            if unknown.len() == CATCH_UP_BLOCKS_MAX {
-                warn!(blocks = unknown.len(), "parent is too far from the final head");
-                return None;
-            }
-            unknown.push(at);
-            at = ancestry.next().await?;
+    /// Makes the machine know `newest`, executing as many of its ancestors as that takes.
+    async fn reach<E: Spawner>(
+        &self,
+        rt: &E,
+        newest: Digested<Block>,
+        ancestry: &mut impl Ancestry<Block>,
+    ) -> Result<(), MachineError> {
+        let knows = |block: &Digested<Block>| self.machine.knows(&block.inner().hash());
+        let mut at = newest.clone();
+        let mut chain = vec![newest];
+        // Below the head nothing is ever known again.
+        while !knows(&at) && at.height().get() > self.machine.head().0 && chain.len() <= CATCH_UP_BLOCKS_MAX {
+            let parent = at.inner().eth().header.parent_hash;
+            at = ancestry.next().await.ok_or(MachineError::UnknownParent { parent })?;
+            chain.push(at.clone());
         }
-        for block in unknown.into_iter().rev() {
-            if let Err(error) = self.execute(rt, block.inner().clone()).await {
-                warn!(%error, "an ancestor cannot be executed");
-                return None;
+        // Searched from the newest: while ancestors were fetched, the head may have moved up among them.
+        let parent = at.inner().eth().header.parent_hash;
+        let base = chain.iter().position(knows).ok_or(MachineError::UnknownParent { parent })?;
+        chain.truncate(base + 1);
+        chain.reverse();
+        for pair in chain.windows(2) {
+            let [parent, child] = pair else { continue };
+            if child.inner().eth().header.mix_hash != seed_after(parent.inner()) {
+                let what = "the seed does not follow from the parent".to_owned();
+                return Err(MachineError::Invalid { hash: child.inner().hash(), what });
             }
+            let (machine, block) = (Arc::clone(&self.machine), child.inner().clone());
+            self.escalate(blocking(rt, move || machine.execute(block.eth(), block.hash())).await)?;
         }
-        Some(())
+        Ok(())
     }
 
-    async fn execute<E: Spawner>(&self, rt: &E, block: Block) -> Result<(), MachineError> {
+    /// A failed store ends the engine, whoever meets it first.
+    fn escalate<T>(&self, result: Result<T, MachineError>) -> Result<T, MachineError> {
+        match result {
+            Err(error @ MachineError::Store { .. }) => {
+                // Refused only when the finalizer has stopped, and the engine with it.
+                let _ = self.events.send(Event::Failed(error));
+                Err(MachineError::Stopped)
+            }
+            result => result,
+        }
+    }
+
+    /// Lets the machine build the block of `slot`.
+    async fn build<E: Spawner>(&self, rt: &E, context: BlockContext, slot: Slot) -> Option<Digested<Block>> {
         let machine = Arc::clone(&self.machine);
-        blocking(rt, move || machine.execute(block.eth(), block.hash())).await
+        let eth = match self.escalate(blocking(rt, move || machine.build(&slot)).await) {
+            Ok(eth) => eth,
+            Err(error) => {
+                warn!(%error, "no block was built");
+                return None;
+            }
+        };
+        let block = Block::new(context, eth);
+        let bytes = block.rlp_bytes();
+        if bytes > BLOCK_BYTES_MAX {
+            // Nobody could decode it, and a peer that sends such a thing is blocked.
+            error!(bytes, "the machine built a block that is too large");
+            return None;
+        }
+        let digest = block.digest();
+        Some(Digested::precomputed(block, digest))
     }
 
     /// Waits for work, at most until the heartbeat is due.
@@ -109,7 +154,7 @@ impl<S> App<S> {
 }
 
 /// Runs `work` where it may take its time.
-async fn blocking<E: Spawner, T: Send + 'static>(rt: &E, work: impl FnOnce() -> T + Send + 'static) -> T
+pub(crate) async fn blocking<E: Spawner, T: Send + 'static>(rt: &E, work: impl FnOnce() -> T + Send + 'static) -> T
 where
     T: From<Cancelled>,
 {
@@ -119,6 +164,10 @@ where
 
 /// The runtime is shutting down.
 pub(crate) struct Cancelled;
+
+impl From<Cancelled> for () {
+    fn from(_: Cancelled) -> Self {}
+}
 
 impl<T> From<Cancelled> for Result<T, MachineError> {
     fn from(_: Cancelled) -> Self {
@@ -143,47 +192,29 @@ where
         (): (),
     ) -> Option<Digested<Block>> {
         let parent = ancestry.next().await?;
-        let hash = parent.inner().hash();
-        let seed = seed_after(parent.inner());
-        self.reach(&rt, parent, &mut ancestry).await?;
+        let (hash, seed) = (parent.inner().hash(), seed_after(parent.inner()));
+        if let Err(error) = self.reach(&rt, parent, &mut ancestry).await {
+            warn!(%error, "nothing to build on");
+            return None;
+        }
         self.pace(&rt, &hash).await;
         let timestamp = rt.current().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let slot = Slot { parent: hash, context: commitment(&context), seed, timestamp };
-        let machine = Arc::clone(&self.machine);
-        match blocking(&rt, move || machine.build(&slot)).await {
-            Ok(eth) => {
-                let block = Block::new(context, eth);
-                let digest = block.digest();
-                Some(Digested::precomputed(block, digest))
-            }
-            Err(error) => {
-                warn!(%error, "no block was built");
-                None
-            }
-        }
+        self.build(&rt, context, slot).await
     }
 
     async fn verify(&mut self, (rt, _): (E, BlockContext), mut ancestry: impl Ancestry<Block>) -> bool {
         let Some(block) = ancestry.next().await else { return false };
-        if self.machine.knows(&block.inner().hash()) {
-            return true;
-        }
-        let Some(parent) = ancestry.next().await else { return false };
-        if block.inner().eth().header.mix_hash != seed_after(parent.inner()) {
-            return false;
-        }
-        if self.reach(&rt, parent, &mut ancestry).await.is_none() {
-            // Not proven invalid: this validator abstains, the others decide.
-            return std::future::pending().await;
-        }
-        match self.execute(&rt, block.inner().clone()).await {
+        let height = block.height().get();
+        match self.reach(&rt, block, &mut ancestry).await {
             Ok(()) => true,
             Err(error @ MachineError::Invalid { .. }) => {
-                warn!(%error, height = block.height().get(), "rejected a block");
+                warn!(%error, height, "rejected a block");
                 false
             }
             Err(error) => {
-                error!(%error, "cannot verify");
+                // Not proven invalid: this validator abstains, the others decide.
+                warn!(%error, height, "cannot verify a block");
                 std::future::pending().await
             }
         }
@@ -203,28 +234,42 @@ impl<S: Scheme + 'static> Reporter for App<S> {
     fn report(&mut self, update: Update<Block>) -> Feedback {
         if let Update::Block(block, ack) = update {
             // Refused only when the finalizer has stopped; then nothing is acknowledged and all comes again.
-            let _ = self.finals.send((block, ack));
+            let _ = self.events.send(Event::Final(block, ack));
         }
         Feedback::Ok
     }
 }
 
-/// Makes final blocks durable, in order, and acknowledges each only then.
+/// Makes final blocks durable with `settle`, in order, and acknowledges each only then.
 ///
-/// Returns at the first failure of the store: a validator that cannot keep what is final must stop.
-pub(crate) async fn finalize<E: Spawner>(
-    rt: E,
-    machine: Arc<dyn StateMachine>,
-    mut finals: mpsc::UnboundedReceiver<Final>,
-) -> MachineError {
-    while let Some((block, ack)) = finals.recv().await {
-        let machine = Arc::clone(&machine);
-        let (eth, hash) = (Arc::clone(block.inner().eth()), block.inner().hash());
-        if let Err(error) = blocking(&rt, move || machine.finalize(&eth, hash)).await {
-            error!(%error, height = block.height().get(), "a final block cannot be kept");
+/// Returns at the first failure: a validator that cannot keep what is final must stop.
+pub(crate) async fn finalize<F>(
+    mut events: mpsc::UnboundedReceiver<Event>,
+    mut settle: impl FnMut(Digested<Block>) -> F + Send,
+) -> MachineError
+where
+    F: Future<Output = Result<(), MachineError>> + Send,
+{
+    while let Some(event) = events.recv().await {
+        let (block, ack) = match event {
+            Event::Final(block, ack) => (block, ack),
+            Event::Failed(error) => return error,
+        };
+        let height = block.height().get();
+        if let Err(error) = settle(block).await {
+            error!(%error, height, "a final block cannot be kept");
             return error;
         }
         ack.acknowledge();
     }
     MachineError::Stopped
+}
+
+/// Makes one block final in the machine, where it may take its time.
+pub(crate) async fn settle<E: Spawner>(
+    rt: &E,
+    machine: Arc<dyn StateMachine>,
+    block: Digested<Block>,
+) -> Result<(), MachineError> {
+    blocking(rt, move || machine.finalize(block.inner().eth(), block.inner().hash())).await
 }

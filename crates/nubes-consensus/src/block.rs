@@ -20,7 +20,7 @@ use commonware_cryptography::{
 };
 use std::sync::Arc;
 
-/// Largest encoded block, context included.
+/// Largest RLP encoding of a block. The consensus context comes on top.
 pub const BLOCK_BYTES_MAX: usize = 4 << 20;
 
 pub(crate) type BlockContext = Context<Digest, PublicKey>;
@@ -53,6 +53,10 @@ impl Block {
 
     pub(crate) const fn context_ref(&self) -> &BlockContext {
         &self.context
+    }
+
+    pub(crate) fn rlp_bytes(&self) -> usize {
+        self.eth.length()
     }
 
     pub(crate) const fn hash(&self) -> B256 {

@@ -1,7 +1,7 @@
 //! One validator's engine: network, broadcast, marshal, simplex and the application, on a thread and runtime of its own.
 
 use crate::{
-    application::{App, Final, finalize},
+    application::{App, Event, finalize, settle},
     block::{BLOCK_BYTES_MAX, Block},
     gossip,
     keys::{Committee, Peer, ValidatorKeys},
@@ -16,12 +16,12 @@ use commonware_cryptography::{
 };
 use commonware_consensus::simplex::{elector, scheme::bls12381_threshold::vrf};
 use commonware_p2p::{Address, AddressableManager as _, authenticated::lookup};
-use commonware_runtime::{Quota, Runner as _, Spawner as _, Supervisor as _, tokio};
+use commonware_runtime::{Metrics as _, Quota, Runner as _, Spawner as _, Supervisor as _, tokio};
 use commonware_stream::{
     cups::{self, Cups},
     sake::{self, Sake},
 };
-use commonware_utils::{NZU32, NZUsize, TryCollect as _, channel::mpsc, ordered::Map, union};
+use commonware_utils::{NZU32, NZUsize, TryCollect as _, channel::mpsc, ordered::{Map, Quorum as _}, union};
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, thread, time::Duration};
 use ::tokio::sync::oneshot;
 
@@ -30,14 +30,14 @@ type Scheme = vrf::Scheme<PublicKey, MinSig>;
 
 /// Messages per second and channel. Mailboxes are allocated up front for quota times peers: a high quota costs memory
 /// at start.
-const MESSAGES_PER_SECOND_MAX: Quota = Quota::per_second(NZU32!(1_000));
+pub(crate) const MESSAGES_PER_SECOND_MAX: Quota = Quota::per_second(NZU32!(1_000));
 /// Room for a few blocks in one message of the backfill.
-const MESSAGE_BYTES_MAX: u32 = 3 * 4 * 1024 * 1024;
+pub(crate) const MESSAGE_BYTES_MAX: u32 = 3 * 4 * 1024 * 1024;
 const DIAL_FREQUENCY: Duration = Duration::from_millis(250);
 const HANDSHAKE_AGE_MAX: Duration = Duration::from_secs(10);
 const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5);
+const METRICS_QUESTIONS_MAX: usize = 8;
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
-/// Peers may be on the same machine or in a private network.
 const WORKER_THREADS: usize = 2;
 
 /// What one validator's engine needs.
@@ -70,6 +70,7 @@ pub struct Engine {
     stop: Option<oneshot::Sender<()>>,
     failed: Option<oneshot::Receiver<MachineError>>,
     gossip: mpsc::Sender<Bytes>,
+    metrics: mpsc::Sender<oneshot::Sender<String>>,
 }
 
 /// Sends transactions to the other validators.
@@ -120,23 +121,32 @@ impl Engine {
         let (stop, stopped) = oneshot::channel();
         let (fail, failed) = oneshot::channel();
         let (gossip, outgoing) = mpsc::channel(gossip::BATCHES_QUEUED_MAX);
+        let (metrics, questions) = mpsc::channel(METRICS_QUESTIONS_MAX);
         let run = move || {
             let runtime = tokio::Config::new()
                 .with_storage_directory(config.storage.clone())
                 .with_worker_threads(WORKER_THREADS);
             tokio::Runner::new(runtime).start(|context| async move {
-                let failure = run(context, config, parts, machine, outgoing, stopped).await;
+                context.child("metrics").spawn(|rt| answer(rt, questions));
+                let failure = run(context, (config, parts), machine, outgoing, stopped).await;
                 // Nobody listens any more when the node is stopping anyway.
                 let _ = failure.map(|error| fail.send(error));
             });
         };
         let thread = thread::Builder::new().name("consensus".to_owned()).spawn(run);
         let thread = thread.map_err(|source| StartError::Thread { source })?;
-        Ok(Self { thread: Some(thread), stop: Some(stop), failed: Some(failed), gossip })
+        Ok(Self { thread: Some(thread), stop: Some(stop), failed: Some(failed), gossip, metrics })
     }
 
     pub fn gossip(&self) -> Gossip {
         Gossip(self.gossip.clone())
+    }
+
+    /// Counters and histograms in the text format of Prometheus; nothing from an engine that has ended.
+    pub async fn metrics(&self) -> Option<String> {
+        let (reply, answer) = oneshot::channel();
+        self.metrics.send(reply).await.ok()?;
+        answer.await.ok()
     }
 
     /// Resolves when the engine has failed; never, if it stops in order.
@@ -169,6 +179,10 @@ struct Parts {
 impl Parts {
     fn check(config: &Config) -> Result<Self, StartError> {
         let Committee { members, sharing } = config.committee.clone();
+        // The scheme takes any member's share; it must be the share of the seat that this identity has.
+        if members.index(&config.keys.signer.public_key()) != Some(config.keys.share.index) {
+            return Err(StartError::NotAMember);
+        }
         let scheme = Scheme::signer(&config.namespace, members, sharing, config.keys.share.clone());
         let scheme = scheme.ok_or(StartError::NotAMember)?;
         let peers = config.peers.iter().map(|peer| (peer.identity.0.clone(), Address::Symmetric(peer.address)));
@@ -179,8 +193,7 @@ impl Parts {
 
 async fn run(
     context: tokio::Context,
-    config: Config,
-    parts: Parts,
+    (config, parts): (Config, Parts),
     machine: Arc<dyn StateMachine>,
     outgoing: mpsc::Receiver<Bytes>,
     stopped: oneshot::Receiver<()>,
@@ -189,9 +202,12 @@ async fn run(
     let peers_max = NonZeroUsize::new(config.peers.len().max(1)).unwrap_or(NonZeroUsize::MIN);
     let handshake = handshake(&signer);
     let namespace = union(&config.namespace, b"_P2P");
+    // Peers may be on the same machine or in a private network.
     let mut network =
         lookup::Config::local(handshake, &namespace, config.listen, peers_max, MESSAGE_BYTES_MAX, NZUsize!(1024));
     network.dial_frequency = DIAL_FREQUENCY;
+    // Mailboxes are allocated for each set of peers that may be tracked; here is one committee.
+    network.tracked_peer_sets = NZUsize!(1);
     let (mut network, mut oracle) = lookup::Network::new(context.child("network"), network);
     let _ = oracle.track(0, parts.peers);
     let mut register = |channel| network.register(channel, MESSAGES_PER_SECOND_MAX);
@@ -203,8 +219,8 @@ async fn run(
         backfill: register(4),
     };
     let transactions = register(5);
-    let (finals, receiver) = mpsc::unbounded_channel::<Final>();
-    let app = App::<Scheme>::new(Arc::clone(&machine), config.pacing.heartbeat, finals);
+    let (events, receiver) = mpsc::unbounded_channel::<Event>();
+    let app = App::<Scheme>::new(Arc::clone(&machine), config.pacing.heartbeat, events);
     let leader = config.committee.members.iter().next().cloned().unwrap_or_else(|| signer.public_key());
     let genesis = Block::genesis(machine.genesis(), leader);
     let digest = genesis.digest();
@@ -212,6 +228,7 @@ async fn run(
         me: signer.public_key(),
         scheme: parts.scheme,
         elector: elector::Random::<Sha256>::new(elector::RandomVersion::V1),
+        reporter: app.clone(),
         genesis: Digested::precomputed(genesis, digest),
         leader_timeout: config.pacing.leader_timeout,
         peers: oracle.clone(),
@@ -225,9 +242,15 @@ async fn run(
     let network = network.start();
     let gossip = context.child("gossip").spawn({
         let machine = Arc::clone(&machine);
-        move |_| gossip::run(machine, transactions, outgoing)
+        move |rt| gossip::run(rt, machine, transactions, outgoing)
     });
-    let finalizer = context.child("finalizer").spawn(move |rt| finalize(rt, machine, receiver));
+    let finalizer = context.child("finalizer").spawn(move |rt| {
+        let rt = Arc::new(rt);
+        finalize(receiver, move |block| {
+            let (rt, machine) = (Arc::clone(&rt), Arc::clone(&machine));
+            async move { settle(rt.as_ref(), machine, block).await }
+        })
+    });
     ::tokio::select! {
         _ = stopped => {
             // Lets tasks that listen for it end; what they do not write is replayed at the next start.
@@ -238,6 +261,13 @@ async fn run(
         _ = engine => Some(MachineError::Stopped),
         _ = network => Some(MachineError::Stopped),
         _ = gossip => Some(MachineError::Stopped),
+    }
+}
+
+async fn answer(rt: tokio::Context, mut questions: mpsc::Receiver<oneshot::Sender<String>>) {
+    while let Some(reply) = questions.recv().await {
+        // Whoever asked may have gone.
+        let _ = reply.send(rt.encode());
     }
 }
 

@@ -1,8 +1,9 @@
 //! Transactions between validators: batches, best effort. Consensus does not depend on them.
 
-use crate::machine::StateMachine;
+use crate::{application::blocking, machine::StateMachine};
 use bytes::Bytes;
 use commonware_p2p::{Receiver, Recipients, Sender};
+use commonware_runtime::Spawner;
 use commonware_utils::channel::mpsc;
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ pub(crate) const BATCHES_QUEUED_MAX: usize = 1_024;
 pub const BATCH_BYTES_MAX: usize = 512 * 1024;
 
 /// Sends what the node hands in and gives the machine what peers send.
-pub(crate) async fn run<S: Sender, R: Receiver>(
+pub(crate) async fn run<E: Spawner, S: Sender, R: Receiver>(
+    rt: E,
     machine: Arc<dyn StateMachine>,
     (mut sender, mut receiver): (S, R),
     mut outgoing: mpsc::Receiver<Bytes>,
@@ -28,7 +30,9 @@ pub(crate) async fn run<S: Sender, R: Receiver>(
             heard = receiver.recv() => {
                 let Ok((_, message)) = heard else { return };
                 if message.len() <= BATCH_BYTES_MAX {
-                    machine.hear(Bytes::copy_from_slice(message.as_ref()));
+                    let (machine, batch) = (Arc::clone(&machine), Bytes::copy_from_slice(message.as_ref()));
+                    // Checking the signatures of a full batch takes too long for the threads that carry votes.
+                    let () = blocking(&rt, move || machine.hear(batch)).await;
                 }
             }
         }

@@ -17,7 +17,7 @@ use commonware_cryptography::{
     },
     ed25519::{PrivateKey, PublicKey},
 };
-use commonware_utils::{N3f1, NZU32, TryCollect as _, ordered::Set};
+use commonware_utils::{N3f1, NZU32, TryCollect as _, ordered::{Quorum as _, Set}};
 use rand::{SeedableRng as _, rngs::StdRng};
 use std::{fmt, net::SocketAddr, num::NonZeroU32};
 
@@ -113,6 +113,10 @@ impl Committee {
         if seats != count {
             return Err(CommitteeError::Seats { seats, members: count });
         }
+        let (required, quorum) = (sharing.required(), members.quorum::<N3f1>());
+        if required != quorum {
+            return Err(CommitteeError::Threshold { required, quorum });
+        }
         Ok(Self { members, sharing })
     }
 }
@@ -141,6 +145,8 @@ pub enum CommitteeError {
     Duplicate,
     #[error("the sharing has {seats} seats for {members} members")]
     Seats { seats: usize, members: usize },
+    #[error("{required} shares make a signature, but {quorum} must")]
+    Threshold { required: u32, quorum: u32 },
     #[error("a committee has 1 to {VALIDATORS_MAX} members, not {0}")]
     Size(u32),
     #[error("the dealer failed")]

@@ -18,6 +18,8 @@ mod keys;
 mod machine;
 #[cfg(feature = "simulate")]
 pub mod simulate;
+#[cfg(test)]
+mod tests;
 mod wiring;
 
 pub use crate::block::BLOCK_BYTES_MAX;

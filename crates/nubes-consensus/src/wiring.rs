@@ -8,8 +8,9 @@ use crate::{
 };
 use commonware_broadcast::buffered;
 use commonware_consensus::{
+    Reporter,
     marshal::{
-        self,
+        self, Update,
         core::Actor as MarshalActor,
         resolver::p2p as marshal_resolver,
         standard::{Deferred, Standard},
@@ -42,8 +43,8 @@ const CERTIFICATION_TIMEOUT: Duration = Duration::from_secs(2);
 const VIEWS_KEPT: ViewDelta = ViewDelta::new(256);
 const ITEMS_PER_SECTION: NonZeroU64 = NZU64!(1_024);
 const TIMEOUT_RETRY: Duration = Duration::from_secs(1);
-/// A leader that was silent for this long is skipped without waiting for it.
-const SKIP_TIMEOUT: Duration = Duration::from_secs(5);
+/// A leader that was silent for this much longer than any healthy view takes is skipped without waiting for it.
+const SKIP_MARGIN: Duration = Duration::from_secs(1);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(1);
 const FETCH_RETRY: Duration = Duration::from_millis(100);
 /// Blocks fetched at once by a validator that was away.
@@ -61,10 +62,12 @@ pub(crate) struct Wires<S, R> {
     pub(crate) backfill: Wire<S, R>,
 }
 
-pub(crate) struct Plan<C, L, P, B> {
+pub(crate) struct Plan<C, L, P, B, M> {
     pub(crate) me: PublicKey,
     pub(crate) scheme: C,
     pub(crate) elector: L,
+    /// Told of final blocks: the application, or something around it.
+    pub(crate) reporter: M,
     pub(crate) genesis: Digested<Block>,
     pub(crate) leader_timeout: Duration,
     pub(crate) peers: P,
@@ -73,9 +76,9 @@ pub(crate) struct Plan<C, L, P, B> {
 }
 
 /// Starts all parts as children of `context`; the handle is the engine's.
-pub(crate) async fn start<E, C, L, P, B, S, R>(
+pub(crate) async fn start<E, C, L, P, B, M, S, R>(
     context: &E,
-    plan: Plan<C, L, P, B>,
+    plan: Plan<C, L, P, B, M>,
     app: App<C>,
     wires: Wires<S, R>,
 ) -> Result<Handle<()>, archive::Error>
@@ -85,10 +88,11 @@ where
     L: elector::Config<C>,
     P: Provider<PublicKey = PublicKey>,
     B: Blocker<PublicKey = PublicKey>,
+    M: Reporter<Activity = Update<Block>>,
     S: Sender<PublicKey = PublicKey>,
     R: Receiver<PublicKey = PublicKey>,
 {
-    let Plan { me, scheme, elector, genesis, leader_timeout, peers, blocker, partition } = plan;
+    let Plan { me, scheme, elector, reporter, genesis, leader_timeout, peers, blocker, partition } = plan;
     let cache = CacheRef::new(NZU16!(16_384), NZUsize!(1_000));
     let (broadcast, buffer) = buffered::Engine::new(
         context.child("broadcast"),
@@ -145,8 +149,9 @@ where
         },
     )
     .await;
-    let deferred = Deferred::new(context.child("deferred"), app.clone(), mailbox, epocher);
-    marshal.start(app, buffer, resolver);
+    let certification_timeout = leader_timeout.saturating_add(CERTIFICATION_TIMEOUT);
+    let deferred = Deferred::new(context.child("deferred"), app, mailbox, epocher);
+    marshal.start(reporter, buffer, resolver);
     let engine = simplex::Engine::new(
         context.child("engine"),
         simplex::Config {
@@ -166,10 +171,13 @@ where
             write_buffer: BUFFER_BYTES,
             page_cache: cache,
             leader_timeout,
-            certification_timeout: leader_timeout.saturating_add(CERTIFICATION_TIMEOUT),
+            certification_timeout,
             timeout_retry: TIMEOUT_RETRY,
             view_retention: VIEWS_KEPT,
-            skip: SkipPolicy::Enabled { timeout: SKIP_TIMEOUT, budget: simplex::SkipBudget::Participants },
+            skip: SkipPolicy::Enabled {
+                timeout: certification_timeout.saturating_add(SKIP_MARGIN),
+                budget: simplex::SkipBudget::Participants,
+            },
             fetch_timeout: NZDuration!(FETCH_TIMEOUT),
             fetch_retry_delay: FETCH_RETRY,
             forward: ForwardPolicy::Disabled,

@@ -36,7 +36,7 @@ pub const LAYERS_MAX: usize = 512;
 /// The state machine of one validator.
 #[derive(Debug)]
 pub struct Chain {
-    chain_id: u64,
+    id: u64,
     genesis: EthBlock,
     store: Store,
     // Shared by consensus threads and RPC: look-ups must not wait for another task's turn.
@@ -82,7 +82,7 @@ impl Chain {
         let head = Arc::new(snapshot.block(number)?.ok_or(damaged)?);
         let (finals, _) = broadcast::channel(FINAL_BLOCKS_QUEUED_MAX);
         Ok(Self {
-            chain_id: genesis.chain_id,
+            id: genesis.chain_id,
             genesis: block.block.as_ref().clone(),
             store,
             inner: RwLock::new(Inner { head, snapshot, layers: BTreeMap::new() }),
@@ -93,7 +93,7 @@ impl Chain {
     }
 
     pub const fn chain_id(&self) -> u64 {
-        self.chain_id
+        self.id
     }
 
     pub fn genesis_hash(&self) -> B256 {
@@ -150,7 +150,7 @@ impl Chain {
 
     fn input<'a>(&self, slot: &Slot, parent: &'a Header) -> BlockInput<'a> {
         BlockInput {
-            chain_id: self.chain_id,
+            chain_id: self.id,
             parent,
             parent_hash: slot.parent,
             timestamp: slot.timestamp.max(parent.timestamp),
@@ -171,7 +171,7 @@ impl Chain {
             timestamp: header.timestamp,
         };
         let invalid = |error: ExecError| match error {
-            ExecError::Trie(source) => MachineError::Store { source: Box::new(source) },
+            error @ (ExecError::Trie(_) | ExecError::State { .. }) => MachineError::Store { source: Box::new(error) },
             error => MachineError::Invalid { hash, what: chain_of(&error) },
         };
         let transactions = self.recover(&block.body.transactions).map_err(invalid)?;
@@ -264,12 +264,11 @@ impl StateMachine for Chain {
             return Err(MachineError::UnknownParent { parent: block.header.parent_hash });
         }
         let known = self.inner.read().layers.get(&hash).cloned();
-        let layer = match known {
-            Some(layer) => layer,
-            None => {
-                let executed = self.run(block)?;
-                Arc::new(Layer { stored: Arc::new(executed.stored), changes: executed.changes })
-            }
+        let layer = if let Some(layer) = known {
+            layer
+        } else {
+            let executed = self.run(block)?;
+            Arc::new(Layer { stored: Arc::new(executed.stored), changes: executed.changes })
         };
         self.settle(&layer)
     }

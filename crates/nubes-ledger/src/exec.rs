@@ -4,7 +4,7 @@
 //! that does not fit: a builder leaves it out, a verifier rejects the block.
 
 mod call;
-pub mod fees;
+pub(crate) mod fees;
 mod rules;
 
 pub use call::{CallFailure, CallOutcome};
@@ -30,9 +30,9 @@ use std::{borrow::Cow, sync::Arc};
 /// Gas of one block. Also bounds the time of its execution: 600 token transfers take about 90 ms on one core.
 pub const BLOCK_GAS_LIMIT: u64 = 30_000_000;
 /// Transactions of one block.
-pub const BLOCK_TRANSACTIONS_MAX: usize = 2_000;
+pub(crate) const BLOCK_TRANSACTIONS_MAX: usize = 2_000;
 /// Bytes of all transactions of one block; leaves room for the context in consensus' limit.
-pub const BLOCK_TRANSACTION_BYTES_MAX: usize = 2 << 20;
+pub(crate) const BLOCK_TRANSACTION_BYTES_MAX: usize = 2 << 20;
 const EXTRA_DATA: &[u8] = b"nubes";
 
 /// What is given before execution.
@@ -62,8 +62,9 @@ pub(crate) enum ExecError {
         #[source]
         source: BlockExecutionError,
     },
-    #[error("the system calls of the block failed")]
-    System {
+    /// The store failed, or a system call did, which only a damaged state makes possible.
+    #[error("the state cannot be read")]
+    State {
         #[source]
         source: BlockExecutionError,
     },
@@ -123,9 +124,9 @@ fn run(
         slot_number: None,
     };
     let mut executor = EthBlockExecutor::new(evm, context, Rules, AlloyReceiptBuilder::default());
-    executor.apply_pre_execution_changes().map_err(|source| ExecError::System { source })?;
+    executor.apply_pre_execution_changes().map_err(|source| ExecError::State { source })?;
     let packed = pack(&mut executor, candidates, mode)?;
-    let (_, result) = executor.finish().map_err(|source| ExecError::System { source })?;
+    let (_, result) = executor.finish().map_err(|source| ExecError::State { source })?;
     state.merge_transitions(BundleRetention::PlainState);
     let mut changes = to_changes(view, &state.take_bundle());
     let state_root = apply(view.nodes(), input.parent.state_root, &mut changes)?;
@@ -166,6 +167,8 @@ where
                 packed.transactions.push(transaction.inner().clone());
                 packed.senders.push(transaction.signer());
             }
+            // The state cannot be read: that says nothing about the transaction.
+            Err(source @ BlockExecutionError::Internal(_)) => return Err(ExecError::State { source }),
             Err(source) if mode == Mode::Verify => return Err(ExecError::Transaction { source }),
             // Full: the transaction waits for the next block. Smaller ones behind it may still fit, but not before it.
             Err(source) if is_full(&source) => break,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// Chain id of development networks.
 pub const DEVELOPMENT_CHAIN_ID: u64 = 41_414;
 /// Largest genesis file that is read.
-pub const GENESIS_BYTES_MAX: usize = 64 << 20;
+pub(crate) const GENESIS_BYTES_MAX: usize = 64 << 20;
 
 /// Accounts of the mnemonic `test test test test test test test test test test test junk`, which every Ethereum tool
 /// offers. Their keys are public.

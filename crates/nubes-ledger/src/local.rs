@@ -16,7 +16,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
 /// How long `submit` waits for finality.
-pub const SUBMIT_WAIT: Duration = Duration::from_secs(20);
+pub(crate) const SUBMIT_WAIT: Duration = Duration::from_secs(20);
 
 /// Implements the port on the chain of this process.
 #[derive(Clone, Debug)]
@@ -94,7 +94,7 @@ impl Ledger for LocalLedger {
 }
 
 fn final_block(block: &StoredBlock) -> FinalBlock {
-    let logs = block.receipts.iter().flat_map(|receipt| receipt.logs());
+    let logs = block.receipts.iter().flat_map(alloy_consensus::ReceiptEnvelope::logs);
     FinalBlock {
         number: block.number(),
         hash: block.hash,

@@ -16,8 +16,8 @@ mod view;
 pub use codec::StoredBlock;
 pub(crate) use codec::Account;
 pub(crate) use layer::{Changes, Layer};
-pub use store::{OpenError, Store, StoreError};
-pub(crate) use store::Snapshot;
+pub use store::{OpenError, StoreError};
+pub(crate) use store::{Snapshot, Store};
 pub(crate) use trie::{NodeStore, Proof, TrieError, apply};
 pub(crate) use view::{View, ViewError};
 

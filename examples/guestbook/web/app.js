@@ -37,7 +37,7 @@ async function refresh() {
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     const { total, entries } = await answer.json();
     $("total").value = total;
-    $("entries").replaceChildren(...entries.map(({ name, message, at }) => item(name, message, when(at))));
+    fill($("entries"), entries.map(({ number, name, message, at }) => item(number, name, message, when(at))));
     $("entries-empty").hidden = entries.length > 0;
   } catch (error) {
     say($("sign-status"), "bad", `The book cannot be read: ${error.message}`);
@@ -78,14 +78,16 @@ async function openLedger() {
 function showSigned(signed) {
   const newestFirst = [...signed.values()].sort((a, b) => (a.number < b.number ? 1 : -1));
   const rows = newestFirst.slice(0, SIGNED_SHOWN_MAX);
-  $("signed").replaceChildren(...rows.map(({ signer, number, note }) => item(short(signer), note, `#${number}`)));
+  fill($("signed"), rows.map(({ signer, number, note }) => item(number, short(signer), note, `#${number}`)));
   $("signed-empty").hidden = rows.length > 0;
   if (rows.length > 0) showCount(rows[0].number);
 }
 
 // The counter only grows, in whatever order call and events arrive.
 function showCount(number) {
-  if ($("signatures").value === "–" || BigInt($("signatures").value) < number) $("signatures").value = number;
+  if ($("signatures").value !== "–" && BigInt($("signatures").value) >= number) return;
+  $("signatures").value = number;
+  $("signatures-word").textContent = number === 1n ? "signature, final" : "signatures, final";
 }
 
 // Wallets: offered when there are any; everything else works without.
@@ -139,8 +141,16 @@ function walletButton({ name, icon }) {
 
 // Small parts.
 
-function item(by, text, mark) {
+// Replaces the rows; those that were not there before come in with a movement.
+function fill(list, rows) {
+  const before = new Set([...list.children].map((row) => row.dataset.key));
+  for (const row of rows) if (before.size > 0 && !before.has(row.dataset.key)) row.className = "new";
+  list.replaceChildren(...rows);
+}
+
+function item(key, by, text, mark) {
   const row = document.createElement("li");
+  row.dataset.key = key;
   const line = document.createElement("p");
   line.className = "by";
   const who = document.createElement("strong");

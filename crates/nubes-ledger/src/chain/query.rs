@@ -203,7 +203,7 @@ impl Chain {
         overrides: &Overrides,
     ) -> Result<Result<CallOutcome, CallFailure>, QueryError> {
         let (header, hash, view) = self.state(at)?;
-        Ok(exec::call(&view, (self.chain_id, &header, hash), input, overrides))
+        Ok(exec::call(&view, (self.id, &header, hash), input, overrides))
     }
 
     pub(crate) fn estimate(
@@ -213,7 +213,7 @@ impl Chain {
         overrides: &Overrides,
     ) -> Result<Result<u64, CallFailure>, QueryError> {
         let (header, hash, view) = self.state(at)?;
-        Ok(exec::estimate(&view, (self.chain_id, &header, hash), input, overrides))
+        Ok(exec::estimate(&view, (self.id, &header, hash), input, overrides))
     }
 
     /// Logs of the blocks `from..=to`.

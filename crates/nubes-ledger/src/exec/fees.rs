@@ -10,14 +10,14 @@ use alloy_consensus::Header;
 use alloy_eips::eip1559::{BaseFeeParams, calc_next_block_base_fee};
 
 /// Lowest base fee, in wei.
-pub const BASE_FEE_MIN: u64 = 1_000_000;
+pub(crate) const BASE_FEE_MIN: u64 = 1_000_000;
 /// Divides the relative change of the fee.
-pub const CHANGE_DENOMINATOR: u128 = 128;
+pub(crate) const CHANGE_DENOMINATOR: u128 = 128;
 /// Gas limit over gas target.
-pub const ELASTICITY: u128 = 2;
+pub(crate) const ELASTICITY: u128 = 2;
 
 /// Base fee of the block after `parent`.
-pub fn next_base_fee(parent: &Header) -> u64 {
+pub(crate) fn next_base_fee(parent: &Header) -> u64 {
     let params = BaseFeeParams::new(CHANGE_DENOMINATOR, ELASTICITY);
     let fee = parent.base_fee_per_gas.unwrap_or(BASE_FEE_MIN);
     calc_next_block_base_fee(parent.gas_used, parent.gas_limit, fee, params).max(BASE_FEE_MIN)

@@ -12,7 +12,7 @@ use revm::{context_interface::cfg::GasParams, primitives::hardfork::SpecId};
 use std::sync::Arc;
 
 /// Longest raw transaction, as geth has it.
-pub const TRANSACTION_BYTES_MAX: usize = 128 * 1024;
+pub(crate) const TRANSACTION_BYTES_MAX: usize = 128 * 1024;
 /// EIP-3860.
 const INIT_CODE_BYTES_MAX: usize = 49_152;
 /// EIP-7825.

@@ -18,7 +18,7 @@ pub const POOL_TRANSACTIONS_MAX: usize = 20_000;
 /// Transactions of one sender.
 pub const SENDER_TRANSACTIONS_MAX: usize = 4_096;
 /// How far a nonce may be ahead of the state.
-pub const NONCE_GAP_MAX: u64 = 8_192;
+pub(crate) const NONCE_GAP_MAX: u64 = 8_192;
 /// A replacement pays this much more, in percent, as in geth.
 const REPLACEMENT_PERCENT: u128 = 10;
 
@@ -129,7 +129,8 @@ impl Queue {
 
     pub(super) fn next_nonce(&self, sender: &Address, nonce: u64) -> u64 {
         let Some(queue) = self.by_sender.get(sender) else { return nonce };
-        (nonce..).find(|nonce| !queue.contains_key(nonce)).unwrap_or(nonce)
+        let waiting = u64::try_from(queue.len()).unwrap_or(u64::MAX);
+        (nonce..=nonce.saturating_add(waiting)).find(|nonce| !queue.contains_key(nonce)).unwrap_or(nonce)
     }
 
     pub(super) fn content(&self) -> BTreeMap<Address, BTreeMap<u64, Shared>> {

@@ -47,7 +47,8 @@ fn transfer(nonce: u64) -> TxEip1559 {
 fn waiting(sender: Address, nonce: u64, fee: u128, tip: u128) -> Arc<Recovered<TxEnvelope>> {
     // The receiver makes hashes of different senders different.
     let to = TxKind::Call(sender);
-    let transaction = TxEip1559 { max_fee_per_gas: fee, max_priority_fee_per_gas: tip, to, ..transfer(nonce) };
+    let transaction =
+        TxEip1559 { max_fee_per_gas: fee, max_priority_fee_per_gas: tip, to, ..transfer(nonce) };
     let signed = transaction.into_signed(Signature::test_signature());
     Arc::new(Recovered::new_unchecked(TxEnvelope::from(signed), sender))
 }
@@ -73,7 +74,8 @@ impl House {
     fn block(&self) -> Arc<StoredBlock> {
         let head = Chain::head(&self.chain);
         let seed = keccak256(head.hash);
-        let slot = Slot { parent: head.hash, context: seed, seed, timestamp: head.block.header.timestamp + 1 };
+        let slot =
+            Slot { parent: head.hash, context: seed, seed, timestamp: head.block.header.timestamp + 1 };
         let block = self.chain.build(&slot).unwrap();
         self.chain.finalize(&block, block.header.hash_slow()).unwrap();
         Chain::head(&self.chain)
@@ -88,7 +90,10 @@ fn a_transaction_is_in_the_pool_until_its_block_is_final() {
     assert_eq!(house.pool.get(&hash).unwrap().signer(), signer(1).address());
     assert_eq!(house.pool.next_nonce(&signer(1).address(), 0), 1);
     let block = house.block();
-    assert_eq!(block.block.body.transactions.iter().map(|transaction| *transaction.hash()).collect::<Vec<_>>(), [hash]);
+    assert_eq!(
+        block.block.body.transactions.iter().map(|transaction| *transaction.hash()).collect::<Vec<_>>(),
+        [hash]
+    );
     assert!(house.pool.is_empty() && house.pool.get(&hash).is_none());
     let again = house.pool.submit(&raw(1, transfer(0))).unwrap_err();
     assert_eq!(again.to_string(), "nonce too low: next nonce 1, tx nonce 0");

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 
 /// Filters of the node. The one that was asked longest ago makes room.
-pub const FILTERS_MAX: usize = 1_000;
+pub(crate) const FILTERS_MAX: usize = 1_000;
 /// A filter that nobody asks for this long is forgotten, as in geth.
-pub const FILTER_IDLE_MAX: Duration = Duration::from_secs(300);
+pub(crate) const FILTER_IDLE_MAX: Duration = Duration::from_mins(5);
 
 #[derive(Debug, Default)]
 pub(crate) struct Filters {

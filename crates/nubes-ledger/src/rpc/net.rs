@@ -44,7 +44,7 @@ fn split(context: &Context, only: Option<Address>) -> (Value, Value, [usize; 2])
                 *count += 1;
             }
         }
-        let mut keep = |all: &mut Map<String, Value>, some: Map<String, Value>| {
+        let keep = |all: &mut Map<String, Value>, some: Map<String, Value>| {
             if !some.is_empty() {
                 all.insert(sender.to_string(), Value::Object(some));
             }

@@ -13,7 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 /// How long `eth_sendRawTransactionSync` waits if the client does not say.
 const WAIT_DEFAULT: Duration = Duration::from_secs(20);
 /// The longest it waits.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 
 pub(super) fn register(module: &mut RpcModule<Context>) -> Result<(), ServeError> {
     module.register_blocking_method("eth_sendRawTransaction", |params, context, _| -> Result<B256, RpcError> {

@@ -109,7 +109,7 @@ fn proof(params: &Params<'_>, context: &Context) -> Result<EIP1186AccountProofRe
         code_hash: proof.account.code_hash,
         nonce: proof.account.nonce,
         storage_hash: proof.account.storage_root,
-        account_proof: proof.account_proof,
+        account_proof: proof.nodes,
         storage_proof: storage.map(|(key, (_, value, proof))| EIP1186StorageProof { key, value, proof }).collect(),
     })
 }

@@ -26,7 +26,7 @@ const CACHE_BYTES: usize = 64 << 20;
 
 /// The final state and history of one chain.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     database: Database,
 }
 

@@ -47,7 +47,8 @@ impl From<alloy_rlp::Error> for TrieError {
 #[derive(Clone, Debug)]
 pub(crate) struct Proof {
     pub(crate) account: Account,
-    pub(crate) account_proof: Vec<Bytes>,
+    /// Nodes from the state root to the account.
+    pub(crate) nodes: Vec<Bytes>,
     pub(crate) storage: Vec<(U256, U256, Vec<Bytes>)>,
 }
 
@@ -107,7 +108,7 @@ impl NodeStore {
         let key = keccak256(address);
         let mut accounts = open(&nodes, root)?;
         let account = accounts.get(key.as_slice())?.map(|value| Account::from_rlp(&value)).transpose()?;
-        let account_proof = to_bytes(accounts.get_proof(key.as_slice())?);
+        let proof = to_bytes(accounts.get_proof(key.as_slice())?);
         let account = account.unwrap_or(Account::EMPTY);
         let mut storage = Vec::with_capacity(slots.len());
         for slot in slots {
@@ -117,7 +118,7 @@ impl NodeStore {
             let proof = if account.storage_root == EMPTY_ROOT_HASH { Vec::new() } else { trie.get_proof(slot_key(slot).as_slice())? };
             storage.push((*slot, value, to_bytes(proof)));
         }
-        Ok(Proof { account, account_proof, storage })
+        Ok(Proof { account, nodes: proof, storage })
     }
 }
 

@@ -6,7 +6,7 @@ use crate::pool::{
     queue::{NONCE_GAP_MAX, Queue},
 };
 use alloy_consensus::Transaction as _;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 
 const BASE_FEE: u64 = 100;
 
@@ -22,7 +22,8 @@ fn check(book: &[(u8, u64, u128, u128)], count: usize, expect: &[(u8, u64)]) {
         queue.insert(waiting(sender(*name), *nonce, *fee, *tip), 0).unwrap();
     }
     let best = queue.best(BASE_FEE, &|_| 0, count);
-    let best: Vec<_> = best.iter().map(|transaction| (transaction.signer()[0], transaction.nonce())).collect();
+    let best: Vec<_> =
+        best.iter().map(|transaction| (transaction.signer()[0], transaction.nonce())).collect();
     assert_eq!(best, expect);
 }
 
@@ -113,7 +114,7 @@ fn the_pool_has_a_limit_and_takes_again_when_a_block_made_room() {
     let late = waiting(sender(200), 0, 200, 1);
     assert_eq!(queue.insert(late.clone(), 0), Err(PoolError::Full));
     queue.insert(waiting(sender(1), 0, 300, 2), 0).unwrap();
-    queue.settle(&[(sender(1), Default::default())], &|_| 1);
+    queue.settle(&[(sender(1), B256::ZERO)], &|_| 1);
     assert_eq!(queue.len(), POOL_TRANSACTIONS_MAX - 1);
     queue.insert(late, 0).unwrap();
 }
@@ -135,7 +136,7 @@ fn settling_drops_used_nonces_of_the_senders_of_the_block_only() {
             queue.insert(waiting(sender(name), nonce, 200, 1), 0).unwrap();
         }
     }
-    queue.settle(&[(sender(1), Default::default())], &|_| 2);
+    queue.settle(&[(sender(1), B256::ZERO)], &|_| 2);
     let content = queue.content();
     assert_eq!(content[&sender(1)].keys().copied().collect::<Vec<_>>(), [2]);
     assert_eq!(content[&sender(2)].len(), 3);

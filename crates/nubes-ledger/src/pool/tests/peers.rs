@@ -74,7 +74,10 @@ async fn a_batch_has_a_limit_of_transactions_and_bytes() {
 #[test]
 fn a_batch_beyond_the_limits_is_ignored_whole() {
     let item = Bytes::from_static(&[1]);
-    assert_eq!(wire::decode(&batch(&vec![item.clone(); BATCH_TRANSACTIONS_MAX])).len(), BATCH_TRANSACTIONS_MAX);
+    assert_eq!(
+        wire::decode(&batch(&vec![item.clone(); BATCH_TRANSACTIONS_MAX])).len(),
+        BATCH_TRANSACTIONS_MAX
+    );
     assert!(wire::decode(&batch(&vec![item.clone(); BATCH_TRANSACTIONS_MAX + 1])).is_empty());
     let envelope = batch(&[vec![1; BATCH_BYTES_MAX].into()]).len() - BATCH_BYTES_MAX;
     assert_eq!(wire::decode(&batch(&[vec![1; BATCH_BYTES_MAX - envelope].into()])).len(), 1);

@@ -57,7 +57,10 @@ fn another_chains_transactions_are_refused() {
 
 #[test]
 fn too_many_bytes_are_refused() {
-    let long = raw(1, TxEip1559 { input: vec![0; TRANSACTION_BYTES_MAX].into(), gas_limit: 10_000_000, ..transfer(0) });
+    let long = raw(
+        1,
+        TxEip1559 { input: vec![0; TRANSACTION_BYTES_MAX].into(), gas_limit: 10_000_000, ..transfer(0) },
+    );
     check(&long, &format!("oversized data: transaction size {}, limit 131072", long.len()));
     let create = |t: &mut TxEip1559, bytes: usize| {
         t.to = TxKind::Create;
@@ -109,12 +112,13 @@ fn nonces_out_of_bounds_are_refused() {
 fn a_sender_without_funds_is_refused() {
     let sender = signer(9).address();
     let transaction = TxEip1559 { value: U256::from(5), ..transfer(0) };
-    let words = format!("insufficient funds for gas * price + value: address {sender} have 0 want 21000000000005");
+    let words =
+        format!("insufficient funds for gas * price + value: address {sender} have 0 want 21000000000005");
     check(&raw(9, transaction), &words);
-    check_transfer(|t| t.value = U256::MAX, {
-        let (have, want) = (10u64.pow(18), U256::MAX);
-        &format!("insufficient funds for gas * price + value: address {} have {have} want {want}", signer(1).address())
-    });
+    let (sender, have, want) = (signer(1).address(), 10u64.pow(18), U256::MAX);
+    let words =
+        format!("insufficient funds for gas * price + value: address {sender} have {have} want {want}");
+    check_transfer(|t| t.value = U256::MAX, &words);
 }
 
 #[test]

@@ -1,0 +1,145 @@
+//! The rings of tests, from the fast no to the slow yes.
+//!
+//! A ring that fails does not stop the others, so that one run shows everything; only what needs the built binary is
+//! left out when there is none.
+
+use crate::{
+    cargo, repository, run as command, say,
+    tools::{self, Tool},
+};
+use anyhow::{Context, Result, bail, ensure};
+use std::{
+    fmt::Write,
+    time::{Duration, Instant},
+};
+
+struct Ring {
+    name: &'static str,
+    needs: &'static [Tool],
+    needs_build: bool,
+    run: fn() -> Result<()>,
+}
+
+const RINGS: [Ring; 8] = [
+    Ring { name: "fmt", needs: &[], needs_build: false, run: fmt },
+    Ring { name: "clippy", needs: &[Tool::Compiler], needs_build: false, run: clippy },
+    Ring { name: "build", needs: &[Tool::Compiler], needs_build: false, run: build },
+    Ring { name: "rust", needs: &[Tool::Compiler, Tool::Nextest], needs_build: true, run: rust },
+    Ring { name: "supply", needs: &[Tool::Deny, Tool::Shear], needs_build: false, run: supply },
+    Ring { name: "contracts", needs: &[Tool::Node], needs_build: false, run: contracts },
+    Ring { name: "clients", needs: &[Tool::Node], needs_build: true, run: clients },
+    Ring { name: "browser", needs: &[Tool::Node, Tool::Chromium], needs_build: true, run: browser },
+];
+/// Test files of the `clients` ring, in `tests/js`.
+const CLIENTS: [&str; 6] = ["function", "viem", "ethers", "cast-forge", "hardhat", "gateway"];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    Failed,
+    LeftOut,
+}
+
+/// Names of all rings, in their order.
+pub(crate) fn names() -> Vec<&'static str> {
+    RINGS.iter().map(|ring| ring.name).collect()
+}
+
+/// Runs the named rings, or all of them.
+pub(crate) fn run(chosen: &[&str]) -> Result<()> {
+    if let Some(unknown) = chosen.iter().find(|name| !names().contains(name)) {
+        bail!("there is no ring `{unknown}`; there are {}", names().join(", "));
+    }
+    let rings: Vec<&Ring> =
+        RINGS.iter().filter(|ring| chosen.is_empty() || chosen.contains(&ring.name)).collect();
+    let needs: Vec<Tool> = rings.iter().flat_map(|ring| ring.needs).copied().collect();
+    tools::provide(&needs)?;
+    let mut results: Vec<(&str, Duration, Outcome)> = Vec::new();
+    for ring in rings {
+        let built = !results.iter().any(|(name, _, outcome)| *name == "build" && *outcome != Outcome::Passed);
+        let (took, outcome) =
+            if ring.needs_build && !built { (Duration::ZERO, Outcome::LeftOut) } else { one(ring) };
+        results.push((ring.name, took, outcome));
+    }
+    say(&table(&results)?);
+    let failed: Vec<&str> =
+        results.iter().filter(|result| result.2 != Outcome::Passed).map(|result| result.0).collect();
+    ensure!(failed.is_empty(), "not passed: {}", failed.join(", "));
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a person reads these seconds; nothing is decided by them")]
+fn one(ring: &Ring) -> (Duration, Outcome) {
+    say(&format!("\n=== {}", ring.name));
+    let start = Instant::now();
+    let outcome = match (ring.run)() {
+        Ok(()) => Outcome::Passed,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            Outcome::Failed
+        }
+    };
+    (start.elapsed(), outcome)
+}
+
+fn table(results: &[(&str, Duration, Outcome)]) -> Result<String> {
+    let mut text = String::from("\nring        seconds\n");
+    for (name, took, outcome) in results {
+        let outcome = match outcome {
+            Outcome::Passed => "passed",
+            Outcome::Failed => "FAILED",
+            Outcome::LeftOut => "left out: no build",
+        };
+        writeln!(text, "{name:<10} {:>8.1}  {outcome}", took.as_secs_f64())?;
+    }
+    let total: Duration = results.iter().map(|result| result.1).sum();
+    write!(text, "{:<10} {:>8.1}", "total", total.as_secs_f64())?;
+    Ok(text)
+}
+
+fn fmt() -> Result<()> {
+    cargo(&["fmt", "--all", "--check"])
+}
+
+fn clippy() -> Result<()> {
+    cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"])
+}
+
+fn build() -> Result<()> {
+    cargo(&["build", "--locked", "--workspace", "--all-targets"])
+}
+
+fn rust() -> Result<()> {
+    let args = ["nextest", "run", "--locked", "--workspace", "--profile", "ci"];
+    command(Tool::Nextest.program(), &args, &repository())
+}
+
+fn supply() -> Result<()> {
+    let deny = ["--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
+    let denied = command(Tool::Deny.program(), &deny, &repository());
+    let sheared = command(Tool::Shear.program(), &[], &repository());
+    denied.and(sheared)
+}
+
+fn contracts() -> Result<()> {
+    let dir = repository().join("contracts");
+    command("npm", &["ci"], &dir)?;
+    let tested = command("npm", &["test"], &dir);
+    let fresh = command("npm", &["run", "check"], &dir).context("committed artifacts are stale");
+    tested.and(fresh)
+}
+
+fn clients() -> Result<()> {
+    foreign(&CLIENTS)
+}
+
+fn browser() -> Result<()> {
+    foreign(&["browser"])
+}
+
+fn foreign(files: &[&str]) -> Result<()> {
+    let dir = repository().join("tests/js");
+    command("npm", &["ci"], &dir)?;
+    let args: Vec<&str> = ["run.mjs"].into_iter().chain(files.iter().copied()).collect();
+    command("node", &args, &dir)
+}

