@@ -21,7 +21,12 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "The instance asked for more memory than `limits.memory` allows.",
         "Process the data in pieces, or raise `limits.memory`.",
     ),
-    entry(4004, "request body too large", "The body is larger than a function may get.", "Send less, or store it first and pass its CID."),
+    entry(
+        4004,
+        "request body too large",
+        "The body is larger than a function may get.",
+        "Send less, or store it first and pass its CID.",
+    ),
     entry(
         4005,
         "code of the function is missing",
@@ -40,7 +45,22 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "Other requests changed the same keys at the same time, again and again. Nothing was written.",
         "Repeat the request; spread hot counters over several keys.",
     ),
-    entry(4008, "no free instance", "All instances of this node are busy.", "Repeat the request after a moment."),
-    entry(4009, "state cannot be written", "The disk of the state store is full or failing. Nothing was written.", "Free space on the node."),
-    entry(4010, "functions cannot run on this node", "The engine or its folders cannot be set up.", "Read the reason: permissions, disk, memory limits."),
+    entry(
+        4008,
+        "no free instance",
+        "All instances of this node are busy.",
+        "Repeat the request after a moment.",
+    ),
+    entry(
+        4009,
+        "state cannot be written",
+        "The app has reached its share of the state store, or the disk is full or failing. Nothing was written.",
+        "Read the reason: delete keys of the app, or free space on the node.",
+    ),
+    entry(
+        4010,
+        "functions cannot run on this node",
+        "The engine or its folders cannot be set up.",
+        "Read the reason: permissions, disk, memory limits.",
+    ),
 ];

@@ -157,10 +157,12 @@ fn a_damaged_store_does_not_make_a_block_invalid() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("chain");
     drop(open(&path, &rich()).unwrap());
-    let write = redb::Database::create(&path).unwrap();
-    let write = write.begin_write().unwrap();
-    write.open_table(CODE).unwrap().retain(|_, _| false).unwrap();
-    write.commit().unwrap();
+    {
+        let database = redb::Database::create(&path).unwrap();
+        let write = database.begin_write().unwrap();
+        write.open_table(CODE).unwrap().retain(|_, _| false).unwrap();
+        write.commit().unwrap();
+    }
     let chain = open(&path, &rich()).unwrap();
     let block = &history(1)[0];
     // Not `Invalid`: an honest validator would vote against what all others accept.

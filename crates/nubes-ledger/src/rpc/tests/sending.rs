@@ -49,12 +49,8 @@ async fn every_kind_of_transaction_is_carried() {
         ..TxEip7702::default()
     };
     let delegating = house.include(1, delegating);
-    for (kind, hash) in [legacy, listed, dynamic]
-        .iter()
-        .chain([&delegating])
-        .zip(["0x0", "0x1", "0x2", "0x4"])
-        .map(|(h, k)| (k, h))
-    {
+    let sent = [legacy, listed, dynamic, delegating];
+    for (kind, hash) in ["0x0", "0x1", "0x2", "0x4"].into_iter().zip(sent) {
         assert_eq!(house.get("eth_getTransactionByHash", json!([hash])).await["type"], kind);
         let receipt = house.get("eth_getTransactionReceipt", json!([hash])).await;
         assert_eq!((&receipt["type"], &receipt["status"]), (&json!(kind), &json!("0x1")));
@@ -160,7 +156,7 @@ async fn the_pools_content_is_split_at_the_first_gap() {
     let content = house.get("txpool_content", json!([])).await;
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let one = address(1).to_string();
-    assert_eq!(keys(&content["pending"]), [one.clone()]);
+    assert_eq!(keys(&content["pending"]), *std::slice::from_ref(&one));
     assert_eq!(keys(&content["pending"][&one]), ["0", "1"]);
     assert_eq!(keys(&content["queued"][&one]), ["3"]);
     assert_eq!(keys(&content["queued"][address(2).to_string()]), ["5"]);
