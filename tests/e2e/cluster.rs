@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 use tokio::time::timeout;
 
 /// A block more takes a heartbeat at most; leader changes around a dead validator take a few timeouts.
-const PROGRESS_TIMEOUT: Duration = Duration::from_secs(60);
+const PROGRESS_TIMEOUT: Duration = Duration::from_mins(1);
 const STALL_OBSERVED: Duration = Duration::from_secs(8);
 
 struct Cluster {

@@ -23,13 +23,14 @@ async fn acknowledged_entries_and_blocks_survive_kill_9_slow() {
         let url = format!("{}/api/entries", cloud.door());
         // Keeps writing while the process is killed under it; only answered writes count.
         let (sender, mut answered) = tokio::sync::mpsc::unbounded_channel();
-        let writer = tokio::spawn(write_until_refused(url, round, sender));
+        let mut writer = tokio::task::JoinSet::new();
+        writer.spawn(write_until_refused(url, round, sender));
         for _ in 0..WRITES_PER_ROUND_MIN {
             acknowledged.extend(answered.recv().await);
         }
         head = rpc.block_number().await.unwrap();
         cloud.process.kill().await.unwrap();
-        writer.await.unwrap();
+        writer.join_all().await;
         while let Ok(name) = answered.try_recv() {
             acknowledged.push(name);
         }

@@ -1,5 +1,7 @@
 //! End to end: the built binary, real processes, real sockets.
 
+#![expect(clippy::unwrap_used, reason = "everything in this crate is a test")]
+
 mod bad_input;
 mod cli;
 mod cluster;

@@ -16,8 +16,8 @@ use tokio::{
 };
 
 /// A debug build of the binary on a busy machine needs this long at worst.
-const READY_TIMEOUT: Duration = Duration::from_secs(120);
-const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_mins(2);
+const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 /// Ports that one cloud may take, counted from its base.
 const PORTS_PER_CLOUD: u16 = 600;
 

@@ -24,8 +24,14 @@ pub(crate) fn run(command: Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::New(args) => new::run(&args, output),
         Command::Explain(args) => text::explain(&args, output),
-        Command::Schema => text::schema(output),
-        Command::Completions(args) => text::completions(&args, output),
+        Command::Schema => {
+            text::schema(output);
+            Ok(())
+        }
+        Command::Completions(args) => {
+            text::completions(&args);
+            Ok(())
+        }
         Command::Network(Network::Init(args)) => network::init(&args, output),
         Command::Dev(args) => block_on(dev::run(args, output)),
         Command::Node(Node::Run(args)) => block_on(node::run(args, output)),

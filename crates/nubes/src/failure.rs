@@ -76,7 +76,7 @@ impl Failure {
         });
         json!({
             "error": {
-                "code": self.code.to_string(), "message": self.what, "help": self.advice(), "causes": causes, "at": span,
+                "code": self.error_code().to_string(), "message": self.what, "help": self.advice(), "causes": causes, "at": span,
             }
         })
     }

@@ -120,7 +120,9 @@ async fn serve_rpc(
     let server = Server::start(address, Arc::clone(chain), Arc::clone(pool), Arc::clone(clock)).await;
     server.map_err(|error| match error {
         ServeError::Listen { source, .. } => port_taken(address, "JSON-RPC", source),
-        error => Failure::new(1024, Exit::Failure, "JSON-RPC cannot start").because(error),
+        error @ ServeError::Methods { .. } => {
+            Failure::new(1024, Exit::Failure, "JSON-RPC cannot start").because(error)
+        }
     })
 }
 

@@ -36,7 +36,7 @@ impl Output {
     }
 
     /// Raw bytes of a result, as they are.
-    pub(crate) fn bytes(self, bytes: &[u8]) {
+    pub(crate) fn bytes(bytes: &[u8]) {
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(bytes).and_then(|()| out.flush());
     }

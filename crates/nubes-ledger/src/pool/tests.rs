@@ -5,7 +5,7 @@ mod order;
 mod peers;
 mod refusals;
 
-use super::{Pool, PoolError};
+use super::{Pool, PoolError, check::Checked};
 use crate::{Chain, Genesis, StoredBlock, chain::TransactionSource as _};
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope, transaction::Recovered};
 use alloy_eips::Encodable2718 as _;
@@ -114,9 +114,16 @@ fn a_gap_holds_back_what_is_behind_it() {
 #[test]
 fn a_transaction_that_lost_its_funds_is_thrown_out_when_a_block_is_built() {
     let house = House::new();
-    let half = U256::from(6 * 10u64.pow(17));
-    house.pool.submit(&raw(1, TxEip1559 { value: half, ..transfer(0) })).unwrap();
-    let late = house.pool.submit(&raw(1, TxEip1559 { value: half, ..transfer(1) })).unwrap();
+    let most = U256::from(6 * 10u64.pow(17));
+    // Past the door, so that the queue holds what the sender cannot pay for together.
+    let put = |nonce| {
+        let raw = raw(1, TxEip1559 { value: most, ..transfer(nonce) });
+        let transaction = Checked::decode(&raw, crate::DEVELOPMENT_CHAIN_ID).unwrap().into_inner();
+        house.pool.queue.lock().insert(Arc::clone(&transaction), 0).unwrap();
+        *transaction.inner().hash()
+    };
+    put(0);
+    let late = put(1);
     assert_eq!(house.block().block.body.transactions.len(), 1);
     assert!(house.pool.get(&late).is_none());
     assert!(house.pool.is_empty());

@@ -36,7 +36,7 @@ pub(super) async fn run(args: Invoke, output: Output) -> Result<(), Failure> {
         output.result("", &json!({ "status": status.as_u16(), "body": text }));
     } else {
         output.say(&format!("{status}"));
-        output.bytes(&bytes);
+        Output::bytes(&bytes);
     }
     if status.is_client_error() || status.is_server_error() {
         return Err(Failure::new(1026, Exit::Failure, format!("the function answered {status}")));

@@ -32,15 +32,13 @@ fn to_json(entry: &Explanation) -> Value {
     json!({ "code": entry.code.to_string(), "title": entry.title, "cause": entry.cause, "fix": entry.fix })
 }
 
-pub(super) fn schema(output: Output) -> Result<(), Failure> {
+pub(super) fn schema(output: Output) {
     let schema = schema::schema();
     output.result(&format!("{schema:#}"), &schema);
-    Ok(())
 }
 
-pub(super) fn completions(args: &Completions, output: Output) -> Result<(), Failure> {
+pub(super) fn completions(args: &Completions) {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "nubes", &mut script);
-    output.bytes(&script);
-    Ok(())
+    Output::bytes(&script);
 }

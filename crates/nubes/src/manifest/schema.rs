@@ -16,26 +16,26 @@ pub(crate) fn schema() -> Value {
         "required": ["app"],
         "additionalProperties": false,
         "properties": {
-            "app": object(&["name"], json!({
+            "app": object(&["name"], &json!({
                 "name": { "type": "string", "pattern": "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "maxLength": 63, "description": "Name on the ledger and in the host name." },
             })),
-            "site": object(&["dir"], json!({
+            "site": object(&["dir"], &json!({
                 "dir": path("Folder whose files are the site."),
                 "build": build(),
             })),
-            "function": named(&object(&["source", "route"], json!({
+            "function": named(&object(&["source", "route"], &json!({
                 "source": path("A wasi:http component (.wasm) or a JavaScript file (.js, .mjs)."),
                 "build": build(),
                 "route": { "type": "string", "pattern": "^/", "description": "Exact path, or a prefix that ends in /*." },
                 "state": { "enum": ["kv"], "description": "Durable key-value state, transactional per request." },
-                "limits": object(&[], json!({
+                "limits": object(&[], &json!({
                     "time": { "type": "string", "description": format!("Wall clock of one request; default {} ms, at most {} ms.", limits::TIME_MS_DEFAULT, limits::TIME_MS_MAX) },
                     "memory": { "type": "string", "description": format!("Default {} bytes, at most {} bytes.", limits::MEMORY_BYTES_DEFAULT, limits::MEMORY_BYTES_MAX) },
                     "fuel": { "type": "integer", "minimum": 1, "maximum": limits::FUEL_MAX, "default": limits::FUEL_DEFAULT },
                 })),
                 "config": { "type": "object", "additionalProperties": { "type": "string" }, "description": "Values the function reads." },
             }))),
-            "contract": named(&object(&["artifact"], json!({
+            "contract": named(&object(&["artifact"], &json!({
                 "artifact": path("JSON written by forge, hardhat or solc."),
                 "build": build(),
             }))),
@@ -43,7 +43,7 @@ pub(crate) fn schema() -> Value {
     })
 }
 
-fn object(required: &[&str], properties: Value) -> Value {
+fn object(required: &[&str], properties: &Value) -> Value {
     json!({ "type": "object", "required": required, "additionalProperties": false, "properties": properties })
 }
 

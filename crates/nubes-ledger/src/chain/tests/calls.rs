@@ -1,5 +1,6 @@
 use super::{
-    ETHER, GWEI, Node, PAYEE, REVERTER, SPINNER, WRITER, address, create, init, message, sign, transaction, words,
+    ETHER, GWEI, Node, PAYEE, REVERTER, SPINNER, WRITER, address, create, init, message, sign, transaction,
+    words,
 };
 use crate::{
     chain::BlockAt,
@@ -18,7 +19,12 @@ const BASE_FEE: u8 = 0x48;
 const SELF_BALANCE: u8 = 0x47;
 const CONTRACT: Address = Address::repeat_byte(0xcc);
 
-fn call(node: &Node, input: &CallInput, at: BlockAt, overrides: &Overrides) -> Result<CallOutcome, CallFailure> {
+fn call(
+    node: &Node,
+    input: &CallInput,
+    at: BlockAt,
+    overrides: &Overrides,
+) -> Result<CallOutcome, CallFailure> {
     node.chain.call(input, at, overrides).unwrap()
 }
 
@@ -49,8 +55,14 @@ fn teller(opcode: u8) -> Vec<u8> {
 #[test]
 fn a_call_gives_output_revert_or_halt() {
     let node = Node::new();
-    node.advance(&[create(1, 0, init(&REVERTER)), create(1, 1, init(&SPINNER)), create(1, 2, init(&reader()))]);
-    let call = |nonce| call(&node, &to(address(1).create(nonce), Bytes::new()), BlockAt::Head, &Overrides::default());
+    node.advance(&[
+        create(1, 0, init(&REVERTER)),
+        create(1, 1, init(&SPINNER)),
+        create(1, 2, init(&reader())),
+    ]);
+    let call = |nonce| {
+        call(&node, &to(address(1).create(nonce), Bytes::new()), BlockAt::Head, &Overrides::default())
+    };
     assert_eq!(call(0), Err(CallFailure::Reverted { data: words(&[42]).into() }));
     assert_eq!(call(1), Err(CallFailure::Halted { reason: "out of gas".to_owned() }));
     assert_eq!(call(2).unwrap().output, Bytes::from(words(&[0])));
@@ -72,15 +84,26 @@ fn a_call_sees_the_block_it_names() {
     let contract = address(1).create(0);
     node.advance(&[create(1, 0, init(&[reader(), vec![]].concat()))]);
     for nonce in 0..3 {
-        node.advance(&[sign(3, TxEip1559 { to: TxKind::Call(PAYEE), value: U256::ONE, ..transaction(nonce) })]);
+        node.advance(&[sign(
+            3,
+            TxEip1559 { to: TxKind::Call(PAYEE), value: U256::ONE, ..transaction(nonce) },
+        )]);
     }
     for number in 1..=4u64 {
         let at = BlockAt::Number(number);
         let told = call(&node, &to(CONTRACT, Bytes::new()), at, &pretend(code(teller(NUMBER)))).unwrap();
         assert_eq!(told.output, Bytes::from(words(&[number])));
-        assert_eq!(call(&node, &to(contract, Bytes::new()), at, &Overrides::default()).unwrap().output.len(), 32);
+        assert_eq!(
+            call(&node, &to(contract, Bytes::new()), at, &Overrides::default()).unwrap().output.len(),
+            32
+        );
     }
-    assert!(call(&node, &to(contract, Bytes::new()), BlockAt::Number(0), &Overrides::default()).unwrap().output.is_empty());
+    assert!(
+        call(&node, &to(contract, Bytes::new()), BlockAt::Number(0), &Overrides::default())
+            .unwrap()
+            .output
+            .is_empty()
+    );
 }
 
 #[test]
@@ -99,7 +122,8 @@ fn a_paying_call_sees_the_base_fee_of_the_block_it_names() {
 #[test]
 fn a_caller_can_pretend_code_balance_and_storage() {
     let node = Node::new();
-    let told = |account| call(&node, &to(CONTRACT, Bytes::new()), BlockAt::Head, &pretend(account)).unwrap().output;
+    let told =
+        |account| call(&node, &to(CONTRACT, Bytes::new()), BlockAt::Head, &pretend(account)).unwrap().output;
     let balance = AccountOverride { balance: Some(U256::from(77)), ..code(teller(SELF_BALANCE)) };
     assert_eq!(told(balance), Bytes::from(words(&[77])));
     let slots = AccountOverride { storage: [(U256::ZERO, U256::from(5))].into(), ..code(reader()) };
@@ -127,7 +151,10 @@ fn replaced_storage_hides_what_is_there() {
 fn a_call_beyond_the_callers_means_is_refused() {
     let node = Node::new();
     let input = CallInput { from: PAYEE, to: Some(CONTRACT), value: U256::ONE, ..CallInput::default() };
-    assert!(matches!(call(&node, &input, BlockAt::Head, &Overrides::default()), Err(CallFailure::Refused { .. })));
+    assert!(matches!(
+        call(&node, &input, BlockAt::Head, &Overrides::default()),
+        Err(CallFailure::Refused { .. })
+    ));
 }
 
 #[test]
@@ -157,8 +184,8 @@ fn an_estimate_of_what_always_fails_is_its_failure() {
 
 /// Calls the contract of its input's first word with the rest as input; 1 below the top one 64th of the gas stays here.
 const RELAY: [u8; 32] = [
-    0x60, 0x40, 0x60, 0x20, 0x60, 0, 0x37, 0x60, 0, 0x60, 0, 0x60, 0x40, 0x60, 0, 0x60, 0, 0x60, 0, 0x35, 0x5a, 0xf1,
-    0x60, 0x1f, 0x57, 0x60, 0, 0x60, 0, 0xfd, 0xfe, 0x5b,
+    0x60, 0x40, 0x60, 0x20, 0x60, 0, 0x37, 0x60, 0, 0x60, 0, 0x60, 0x40, 0x60, 0, 0x60, 0, 0x60, 0, 0x35,
+    0x5a, 0xf1, 0x60, 0x1f, 0x57, 0x60, 0, 0x60, 0, 0xfd, 0xfe, 0x5b,
 ];
 
 #[test]

@@ -1,6 +1,6 @@
 use super::{
-    ETHER, GWEI, LOGGER, Node, PAYEE, REVERTER, SPINNER, Twins, WRITER, address, create, init, message, pay, sign,
-    transaction, words,
+    ETHER, GWEI, LOGGER, Node, PAYEE, REVERTER, SPINNER, Twins, WRITER, address, create, init, message, pay,
+    sign, transaction, words,
 };
 use crate::chain::{BlockAt, LogFilter};
 use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEip7702, TxEnvelope, transaction::Recovered};
@@ -92,8 +92,8 @@ fn running_out_of_gas_costs_all_of_it() {
 
 /// Creation code that writes the value it is sent into slot 0; sent 1 it destroys itself, else it leaves one byte.
 const PHOENIX: [u8; 24] = [
-    0x34, 0x60, 0, 0x55, 0x60, 1, 0x34, 0x14, 0x60, 0x15, 0x57, 0x60, 0, 0x60, 0, 0x53, 0x60, 1, 0x60, 0, 0xf3, 0x5b,
-    0x33, 0xff,
+    0x34, 0x60, 0, 0x55, 0x60, 1, 0x34, 0x14, 0x60, 0x15, 0x57, 0x60, 0, 0x60, 0, 0x53, 0x60, 1, 0x60, 0,
+    0xf3, 0x5b, 0x33, 0xff,
 ];
 
 fn phoenix(nonce: u64, value: u64) -> super::Shared {
@@ -177,7 +177,11 @@ fn an_account_can_borrow_code_and_give_it_back() {
 fn logs_are_in_the_receipt_the_bloom_and_the_query() {
     let twins = Twins::new();
     let logger = address(1).create(0);
-    let block = twins.advance(&[create(1, 0, init(&LOGGER)), message(2, 0, logger, words(&[7])), message(2, 1, logger, words(&[8]))]);
+    let block = twins.advance(&[
+        create(1, 0, init(&LOGGER)),
+        message(2, 0, logger, words(&[7])),
+        message(2, 1, logger, words(&[8])),
+    ]);
     let topic = |word: u64| B256::from(U256::from(word));
     assert_eq!(block.receipts[1].logs()[0].topics(), [topic(7)]);
     assert!(!block.block.header.logs_bloom.is_zero());

@@ -73,7 +73,9 @@ fn survivors(write: &Write, luck: B256) -> Vec<Write> {
         (1, Write::Bytes(offset, bytes)) => {
             let sectors = bytes.chunks(SECTOR_BYTES).enumerate();
             let lucky = sectors.filter(|(index, _)| luck[1 + index % 31] % 2 == 0);
-            lucky.map(|(index, sector)| Write::Bytes(offset + index * SECTOR_BYTES, sector.to_vec())).collect()
+            lucky
+                .map(|(index, sector)| Write::Bytes(offset + index * SECTOR_BYTES, sector.to_vec()))
+                .collect()
         }
         _ => vec![write.clone()],
     }

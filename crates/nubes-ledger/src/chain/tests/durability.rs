@@ -57,7 +57,10 @@ fn what_was_final_is_there_when_the_store_is_opened_again() {
     let chain = open(&path, &rich()).unwrap();
     let after = Chain::head(&chain);
     assert_eq!((after.number(), after.hash), (3, before.hash));
-    assert_eq!((&after.block, &after.senders, &after.receipts), (&before.block, &before.senders, &before.receipts));
+    assert_eq!(
+        (&after.block, &after.senders, &after.receipts),
+        (&before.block, &before.senders, &before.receipts)
+    );
     assert_eq!(chain.balance(&PAYEE, BlockAt::Head).unwrap(), U256::from(3));
     assert_eq!(chain.logs(0, 9, &crate::chain::LogFilter::default()).unwrap(), logs);
     let (block, index) = chain.transaction(blocks[1].body.transactions[0].hash()).unwrap().unwrap();
@@ -103,7 +106,11 @@ fn check_crash(blocks: &[EthBlock], operations: usize, seed: u64) {
     let acknowledged = blocks.iter().take_while(is_kept).count() as u64;
     let node = Node::on(disk.after_crash(seed)).unwrap();
     let head = node.head();
-    assert!((acknowledged..=acknowledged + 1).contains(&head.number()), "{} of {acknowledged}", head.number());
+    assert!(
+        (acknowledged..=acknowledged + 1).contains(&head.number()),
+        "{} of {acknowledged}",
+        head.number()
+    );
     assert_eq!(node.balance(PAYEE), U256::from(head.number()));
     for block in blocks {
         node.chain.finalize(block, hash(block)).unwrap();
@@ -183,11 +190,15 @@ fn a_failed_write_leaves_the_head_where_it_was() {
 
 #[test]
 fn two_machines_with_one_history_have_one_head() {
-    let (file, memory, blocks) = (Node::on(Disk::default()).unwrap(), Node::on(InMemoryBackend::new()).unwrap(), history(2));
+    let (file, memory, blocks) =
+        (Node::on(Disk::default()).unwrap(), Node::on(InMemoryBackend::new()).unwrap(), history(2));
     for block in &blocks {
         file.chain.execute(block, hash(block)).unwrap();
         file.chain.finalize(block, hash(block)).unwrap();
         memory.chain.finalize(block, hash(block)).unwrap();
     }
-    assert_eq!(nubes_consensus::StateMachine::head(&file.chain), nubes_consensus::StateMachine::head(&memory.chain));
+    assert_eq!(
+        nubes_consensus::StateMachine::head(&file.chain),
+        nubes_consensus::StateMachine::head(&memory.chain)
+    );
 }

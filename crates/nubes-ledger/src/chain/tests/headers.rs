@@ -93,7 +93,8 @@ fn a_block_with_other_transactions_is_refused() {
 fn the_time_may_stand_still_but_not_go_back() {
     let node = Node::new();
     let first = node.advance(&[]);
-    let slot = nubes_consensus::Slot { parent: first.hash, context: B256::ZERO, seed: B256::ZERO, timestamp: 1 };
+    let slot =
+        nubes_consensus::Slot { parent: first.hash, context: B256::ZERO, seed: B256::ZERO, timestamp: 1 };
     let second = node.chain.build(&slot).unwrap();
     assert_eq!(second.header.timestamp, first.block.header.timestamp);
 }

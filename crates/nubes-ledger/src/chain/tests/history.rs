@@ -9,7 +9,12 @@ fn every_final_state_can_still_be_read_and_proven() {
     let contract = address(1).create(0);
     let mut blocks = vec![node.advance(&[create(1, 0, init(&WRITER))])];
     for nonce in 0..5 {
-        blocks.push(node.advance(&[message(2, nonce, contract, words(&[1, 10 * (5 - nonce) - 10])), pay(3, nonce, 1)]));
+        blocks.push(
+            node.advance(&[
+                message(2, nonce, contract, words(&[1, 10 * (5 - nonce) - 10])),
+                pay(3, nonce, 1),
+            ]),
+        );
     }
     for block in &blocks {
         let number = block.number();
@@ -76,7 +81,8 @@ fn a_log_query_with_too_many_results_is_refused() {
     let mut nonce = 0;
     let mut emitted = 0;
     while emitted <= LOGS_MAX {
-        let calls: Vec<_> = (nonce..nonce + 41).map(|nonce| message(2, nonce, contract, Bytes::new())).collect();
+        let calls: Vec<_> =
+            (nonce..nonce + 41).map(|nonce| message(2, nonce, contract, Bytes::new())).collect();
         let block = node.advance(&calls);
         nonce += 41;
         emitted += block.receipts.iter().map(|receipt| receipt.logs().len()).sum::<usize>();

@@ -24,7 +24,8 @@ fn forge(transactions: &[Shared]) -> Result<EthBlock, String> {
     loop {
         let Err(error) = node.chain.execute(&block, block.header.hash_slow()) else { return Ok(block) };
         let MachineError::Invalid { what, .. } = error else { panic!("{error}") };
-        let Some((field, values)) = what.strip_prefix("header field ").and_then(|rest| rest.split_once(": ")) else {
+        let Some((field, values)) = what.strip_prefix("header field ").and_then(|rest| rest.split_once(": "))
+        else {
             return Err(what);
         };
         let (_, expected) = values.split_once(" instead of ").unwrap();
