@@ -99,7 +99,10 @@ async fn bad_transactions(rpc: &Rpc) {
     check(refused(&|t| t.chain_id = 1).await, "invalid chain id");
     check(refused(&|t| t.gas_limit = 20_000).await, "intrinsic gas too low");
     check(refused(&|t| t.value = U256::MAX >> 1).await, "insufficient funds for gas * price + value");
-    check(refused(&|t| t.max_priority_fee_per_gas = t.max_fee_per_gas + 1).await, "max priority fee per gas higher than max fee per gas");
+    check(
+        refused(&|t| t.max_priority_fee_per_gas = t.max_fee_per_gas + 1).await,
+        "max priority fee per gas higher than max fee per gas",
+    );
     check(refused(&|t| t.gas_limit = 500_000_000).await, "gas limit");
     wallet.send(rpc, to).await.unwrap();
     check(refused(&|_| {}).await, "nonce too low");
@@ -127,7 +130,8 @@ async fn bad_content(cloud: &Cloud) {
 async fn large_body(cloud: &Cloud) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", cloud.port_base)).await.unwrap();
-    let head = "POST /api/entries HTTP/1.1\r\nHost: guestbook.localhost\r\nContent-Length: 1073741824\r\n\r\n";
+    let head =
+        "POST /api/entries HTTP/1.1\r\nHost: guestbook.localhost\r\nContent-Length: 1073741824\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await.unwrap();

@@ -58,7 +58,8 @@ async fn a_node_that_does_not_answer_is_a_network_failure() {
     let dir = tempfile::tempdir().unwrap();
     let made = nubes(dir.path(), &["new", "shop"]).await.unwrap();
     assert!(made.status.success());
-    let output = nubes(dir.path(), &["status", "shop", "--node", "http://127.0.0.1:9", "--json"]).await.unwrap();
+    let output =
+        nubes(dir.path(), &["status", "shop", "--node", "http://127.0.0.1:9", "--json"]).await.unwrap();
     assert_eq!(output.status.code(), Some(6), "{output:?}");
     let error: Value = serde_json::from_slice(&output.stderr).unwrap();
     assert_eq!(error["error"]["code"], "NX1015", "{error}");

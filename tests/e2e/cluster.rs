@@ -19,11 +19,13 @@ impl Cluster {
     async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let base = free_port_base().unwrap().to_string();
-        let args = ["network", "init", "--validators", "4", "--output", "net", "--port-base", &base, "--json"];
+        let args =
+            ["network", "init", "--validators", "4", "--output", "net", "--port-base", &base, "--json"];
         let made = nubes(dir.path(), &args).await.unwrap();
         assert!(made.status.success(), "{made:?}");
         let made: Value = serde_json::from_slice(&made.stdout).unwrap();
-        let dirs: Vec<PathBuf> = made["nodes"].as_array().unwrap().iter().map(|d| dir.path().join(d.as_str().unwrap())).collect();
+        let dirs: Vec<PathBuf> =
+            made["nodes"].as_array().unwrap().iter().map(|d| dir.path().join(d.as_str().unwrap())).collect();
         let mut cluster = Self { _dir: dir, nodes: Vec::new(), dirs };
         cluster.nodes.resize_with(4, || None);
         for index in 0..4 {
@@ -34,7 +36,8 @@ impl Cluster {
 
     async fn run(&mut self, index: usize) {
         let dir = &self.dirs[index];
-        self.nodes[index] = Some(NodeProcess::start(dir, &["node", "run", dir.to_str().unwrap()]).await.unwrap());
+        self.nodes[index] =
+            Some(NodeProcess::start(dir, &["node", "run", dir.to_str().unwrap()]).await.unwrap());
     }
 
     async fn kill(&mut self, index: usize) {
@@ -52,7 +55,8 @@ impl Cluster {
         for index in (0..4).filter(|index| self.nodes[*index].is_some()) {
             let rpc = self.rpc(index);
             timeout(PROGRESS_TIMEOUT, rpc.reach(height)).await.unwrap().unwrap();
-            let block = rpc.call("eth_getBlockByNumber", json!([format!("{height:#x}"), false])).await.unwrap();
+            let block =
+                rpc.call("eth_getBlockByNumber", json!([format!("{height:#x}"), false])).await.unwrap();
             hashes.push(block["hash"].clone());
         }
         assert!(hashes.windows(2).all(|pair| pair[0] == pair[1]), "fork at {height}: {hashes:?}");

@@ -56,7 +56,8 @@ async fn write_until_refused(url: String, round: u32, answered: tokio::sync::mps
 async fn check_entries(door: &str, acknowledged: &[String]) {
     let request = reqwest::Client::new().get(format!("{door}/api/entries?limit=100"));
     let mut found: Vec<String> = Vec::new();
-    let page: Value = request.header("host", "guestbook.localhost").send().await.unwrap().json().await.unwrap();
+    let page: Value =
+        request.header("host", "guestbook.localhost").send().await.unwrap().json().await.unwrap();
     let entries = page["entries"].as_array().or_else(|| page.as_array()).cloned().unwrap_or_default();
     found.extend(entries.iter().filter_map(|entry| entry["name"].as_str().map(str::to_owned)));
     // One page holds the newest 100; older ones were checked in the rounds before.

@@ -34,7 +34,8 @@ async fn the_guestbook_runs_from_an_empty_folder_slow() {
     let about: Value = get(&cloud, "/.well-known/nubes.json").await.json().await.unwrap();
     let contract = about["contracts"]["guestbook"].as_str().unwrap();
     let rpc = cloud.rpc().unwrap();
-    let count = rpc.call("eth_call", json!([{ "to": contract, "data": SIGNATURES }, "latest"])).await.unwrap();
+    let count =
+        rpc.call("eth_call", json!([{ "to": contract, "data": SIGNATURES }, "latest"])).await.unwrap();
     assert_eq!(count, format!("0x{}", "0".repeat(64)));
 
     let node = cloud.door();

@@ -8,7 +8,8 @@ async fn a_compiled_component_answers_slow() {
     let data = tempfile::tempdir().unwrap();
     let app = repository().join("examples/hello-rust");
     let cloud = Cloud::start(Some(&app), data.path(), free_port_base().unwrap()).await.unwrap();
-    let request = reqwest::Client::new().get(format!("{}/world", cloud.door())).header("host", "hello.localhost");
+    let request =
+        reqwest::Client::new().get(format!("{}/world", cloud.door())).header("host", "hello.localhost");
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 200);
     assert!(answer.text().await.unwrap().contains("hello"));

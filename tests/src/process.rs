@@ -36,7 +36,8 @@ pub fn binary() -> Result<PathBuf> {
 
 /// Runs one command to its end.
 pub async fn nubes(dir: &Path, args: &[&str]) -> Result<Output> {
-    let run = Command::new(binary()?).args(args).current_dir(dir).stdin(Stdio::null()).kill_on_drop(true).output();
+    let run =
+        Command::new(binary()?).args(args).current_dir(dir).stdin(Stdio::null()).kill_on_drop(true).output();
     timeout(READY_TIMEOUT, run).await.context("the command did not end")?.context("the command did not start")
 }
 
@@ -80,7 +81,8 @@ impl NodeProcess {
 
     /// The next line that the process prints, as JSON.
     pub async fn next_line(&mut self) -> Result<Value> {
-        let line = timeout(READY_TIMEOUT, self.lines.next_line()).await.context("nothing was printed in time")??;
+        let line =
+            timeout(READY_TIMEOUT, self.lines.next_line()).await.context("nothing was printed in time")??;
         Ok(serde_json::from_str(&line.context("the process closed its output")?)?)
     }
 

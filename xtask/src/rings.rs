@@ -10,6 +10,8 @@ use crate::{
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     fmt::Write,
+    fs,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -98,7 +100,7 @@ fn table(results: &[(&str, Duration, Outcome)]) -> Result<String> {
 }
 
 fn fmt() -> Result<()> {
-    cargo(&["fmt", "--all", "--check"])
+    cargo(&["fmt", "--all", "--check", "--message-format", "short"])
 }
 
 fn clippy() -> Result<()> {
@@ -123,7 +125,7 @@ fn supply() -> Result<()> {
 
 fn contracts() -> Result<()> {
     let dir = repository().join("contracts");
-    command("npm", &["ci"], &dir)?;
+    packages(&dir)?;
     let tested = command("npm", &["test"], &dir);
     let fresh = command("npm", &["run", "check"], &dir).context("committed artifacts are stale");
     tested.and(fresh)
@@ -139,7 +141,17 @@ fn browser() -> Result<()> {
 
 fn foreign(files: &[&str]) -> Result<()> {
     let dir = repository().join("tests/js");
-    command("npm", &["ci"], &dir)?;
+    packages(&dir)?;
     let args: Vec<&str> = ["run.mjs"].into_iter().chain(files.iter().copied()).collect();
     command("node", &args, &dir)
+}
+
+/// Installs what the lock file says, unless that is what is there.
+fn packages(dir: &Path) -> Result<()> {
+    let changed = |file: &str| fs::metadata(dir.join(file)).and_then(|file| file.modified());
+    let installed = changed("node_modules/.package-lock.json");
+    if installed.is_ok_and(|installed| changed("package-lock.json").is_ok_and(|locked| locked <= installed)) {
+        return Ok(());
+    }
+    command("npm", &["ci"], dir)
 }

@@ -164,7 +164,10 @@ mod cid_text {
         use super::{Cid, Deserialize, Deserializer, Error, Serializer};
 
         #[expect(clippy::ref_option, reason = "serde's `with` calls it with a reference to the field")]
-        pub(in super::super) fn serialize<S: Serializer>(cid: &Option<Cid>, serializer: S) -> Result<S::Ok, S::Error> {
+        pub(in super::super) fn serialize<S: Serializer>(
+            cid: &Option<Cid>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
             match cid {
                 Some(cid) => serializer.collect_str(cid),
                 None => serializer.serialize_none(),

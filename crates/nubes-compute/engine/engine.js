@@ -354,12 +354,17 @@ const hostRandom = () => {
   return (a + 256 * (b + 256 * (c + 256 * (d + 256 * (e + 256 * (f + 256 * (g & 31))))))) / 2 ** 53;
 };
 
+// A limit that was met arrives as text; here it becomes an error whose stack names the app's line.
+function onState(call, ...parts) {
+  try { return call(...parts); } catch (text) { throw new RangeError(String(text?.payload ?? text?.message ?? text)); }
+}
+const found = (value) => (value === undefined || value === null ? null : Uint8Array.from(value));
 const KV = {
-  async get(key) { const value = get(String(key)); return value === undefined || value === null ? null : decoder.decode(Uint8Array.from(value)); },
-  async getBytes(key) { const value = get(String(key)); return value === undefined || value === null ? null : Uint8Array.from(value); },
-  async put(key, value) { set(String(key), toBytes(value)); },
-  async delete(key) { remove(String(key)); },
-  async list({ prefix = "" } = {}) { return keys(String(prefix)); },
+  async get(key) { const value = found(onState(get, String(key))); return value && decoder.decode(value); },
+  async getBytes(key) { return found(onState(get, String(key))); },
+  async put(key, value) { onState(set, String(key), toBytes(value)); },
+  async delete(key) { onState(remove, String(key)); },
+  async list({ prefix = "" } = {}) { return onState(keys, String(prefix)); },
 };
 
 let app;
@@ -371,19 +376,22 @@ function load() {
   const text = source();
   const statement = /^[ \t]*(import\b(?!\s*[.(])|export\b(?!\s+default\b)).*$/m.exec(text);
   if (statement) throw new SyntaxError(`${statement[0].trim()}: a function is one file; only \`export default\` is allowed`);
-  // The replacement keeps line numbers, so that stacks point into the app's own file.
-  const script = text.replace(/^[ \t]*export\s+default\b/m, "globalThis.__nubes_app =");
+  // No line is added, so that stacks point into the app's own file. Modules are strict.
+  const script = `"use strict";${text.replace(/^[ \t]*export\s+default\b/m, "globalThis.__nubes_app =")}`;
   (0, eval)(script);
   if (typeof globalThis.__nubes_app?.fetch !== "function") throw new TypeError("the file must `export default` an object with a `fetch` function");
   return globalThis.__nubes_app;
 }
 
-// An uncaught exception reaches the host as text: name, message, stack.
+// An uncaught exception reaches the host as text: what and where in the first line, then the stack.
 export async function handle(request) {
   try {
     return await answer(request);
   } catch (error) {
-    throw error instanceof Error ? `${error.name}: ${error.message}\n${error.stack ?? ""}` : String(error);
+    if (!(error instanceof Error)) throw String(error);
+    // The app's own file has no name but this.
+    const line = /<input>:(\d+)/.exec(error.stack ?? "")?.[1];
+    throw `${error.name}: ${error.message}${line ? ` (line ${line})` : ""}\n${error.stack ?? ""}`;
   }
 }
 

@@ -15,9 +15,12 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     io::{self, Write},
     num::NonZeroUsize,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use wasmtime::{Engine, component::Component};
 
@@ -69,6 +72,8 @@ pub(crate) struct Compiled {
 impl Compiled {
     pub(crate) fn new(engine: Engine, dir: PathBuf) -> Result<Self, io::Error> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        // It may have been there before, open to others.
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700))?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let engine_key = format!("{:016x}", hasher.finish());
@@ -81,27 +86,40 @@ impl Compiled {
         if let Some(component) = self.loaded(cid) {
             return Ok(component);
         }
+        let path = self.dir.join(format!("{cid}-{}.cwasm", self.engine_key));
+        let component = match self.on_disk(&path).await {
+            Some(component) => component,
+            None => self.new_one(cid, wasm, path).await?,
+        };
+        self.loaded.lock().put(*cid, component.clone());
+        Ok(component)
+    }
+
+    async fn on_disk(self: &Arc<Self>, path: &Path) -> Option<Component> {
+        let (this, path) = (Arc::clone(self), path.to_owned());
+        tokio::task::spawn_blocking(move || this.load(&path)).await.ok().flatten()
+    }
+
+    async fn new_one(
+        self: &Arc<Self>,
+        cid: &Cid,
+        wasm: Wasm,
+        path: PathBuf,
+    ) -> Result<Component, CompileError> {
         let _one = self.compiling.lock().await;
+        // Somebody else may have compiled it while this one waited.
         if let Some(component) = self.loaded(cid) {
             return Ok(component);
         }
+        let bytes = match wasm {
+            Wasm::Stored(blobs) => blobs.get(cid, COMPONENT_BYTES_MAX).await?,
+            Wasm::Embedded(bytes) => bytes.into(),
+        };
         let this = Arc::clone(self);
-        let path = self.dir.join(format!("{cid}-{}.cwasm", self.engine_key));
-        let on_disk = {
-            let (this, path) = (Arc::clone(&this), path.clone());
-            tokio::task::spawn_blocking(move || this.load(&path)).await.ok().flatten()
-        };
-        let component = match on_disk {
-            Some(component) => component,
-            None => {
-                let bytes = match wasm {
-                    Wasm::Stored(blobs) => blobs.get(cid, COMPONENT_BYTES_MAX).await?,
-                    Wasm::Embedded(bytes) => bytes.into(),
-                };
-                let compile = move || this.compile(&bytes, &path);
-                tokio::task::spawn_blocking(compile).await.map_err(|_| CompileError::Interrupted)??
-            }
-        };
+        let compile = move || this.compile(&bytes, &path);
+        let component =
+            tokio::task::spawn_blocking(compile).await.map_err(|_| CompileError::Interrupted)??;
+        // While the lock is held, so that the next one finds it.
         self.loaded.lock().put(*cid, component.clone());
         Ok(component)
     }
@@ -122,7 +140,8 @@ impl Compiled {
     }
 
     fn compile(&self, wasm: &[u8], path: &Path) -> Result<Component, CompileError> {
-        let code = self.engine.precompile_component(wasm).map_err(|source| CompileError::Invalid { source })?;
+        let code =
+            self.engine.precompile_component(wasm).map_err(|source| CompileError::Invalid { source })?;
         let failed = |source| CompileError::Write { path: path.to_owned(), source };
         write(path, &code).map_err(failed)?;
         write(&hash_path(path), &Sha256::digest(&code)).map_err(failed)?;
@@ -142,7 +161,9 @@ fn hash_path(path: &Path) -> PathBuf {
 
 /// All or nothing: a file that was cut short never has the final name.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let part = path.with_extension(format!("part-{}", std::process::id()));
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let part = path.with_extension(format!("part-{}-{number}", std::process::id()));
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
     file.write_all(bytes)?;
     file.sync_all()?;

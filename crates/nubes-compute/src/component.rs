@@ -1,7 +1,7 @@
 //! One call of a `wasi:http/proxy` component.
 
 use crate::{
-    execute::{Answer, Broken, RESPONSE_BYTES_MAX, read},
+    execute::{Answer, Broken, Ended, RESPONSE_BYTES_MAX, read},
     sandbox::Sandbox,
 };
 use bytes::Bytes;
@@ -22,31 +22,46 @@ type Head = Result<Response<HyperOutgoingBody>, ErrorCode>;
 /// Runs the guest and collects its response.
 ///
 /// Both go on at once: a guest that writes more than a pipe's length waits for its reader.
-pub(crate) async fn call(pre: &ProxyPre<Sandbox>, store: &mut Store<Sandbox>, request: Request<Bytes>) -> Result<Answer, Broken> {
-    let request = request.map(|body| Full::new(body).map_err(|never| -> Error { match never {} }));
+pub(crate) async fn call(
+    pre: &ProxyPre<Sandbox>,
+    mut store: Store<Sandbox>,
+    request: Request<Bytes>,
+) -> (Result<Answer, Broken>, Option<Ended>) {
     let (sender, receiver) = oneshot::channel();
-    let incoming = store.data_mut().http().new_incoming_request(Scheme::Http, request).map_err(Broken::Guest)?;
-    let outparam = store.data_mut().http().new_response_outparam(sender).map_err(Broken::Guest)?;
-    let guest = async {
-        let proxy = pre.instantiate_async(&mut *store).await?;
-        proxy.wasi_http_incoming_handler().call_handle(&mut *store, incoming, outparam).await
+    let guest = async move {
+        let ran = run(pre, &mut store, request, sender).await;
+        // Ends what the guest has left behind, so that nobody waits for a body that it never finished.
+        (ran, Ended::from(store))
     };
     let collect = collect(receiver);
     tokio::pin!(guest, collect);
-    let answer = tokio::select! {
+    tokio::select! {
         // The response may be complete before the guest returns; what it does after that still counts.
-        answer = &mut collect => {
-            let answer = answer?;
-            guest.await.map_err(Broken::Guest)?;
-            answer
-        }
-        ran = &mut guest => {
-            ran.map_err(Broken::Guest)?;
-            // What the guest has written is in the pipe; a body that it never finished ends in an error.
-            collect.await?
-        }
-    };
-    Ok(answer)
+        answer = &mut collect => match answer {
+            Ok(answer) => {
+                let (ran, ended) = guest.await;
+                (ran.map(|()| answer).map_err(Broken::Guest), Some(ended))
+            }
+            Err(broken) => (Err(broken), None),
+        },
+        (ran, ended) = &mut guest => match ran {
+            Ok(()) => (collect.await, Some(ended)),
+            Err(error) => (Err(Broken::Guest(error)), Some(ended)),
+        },
+    }
+}
+
+async fn run(
+    pre: &ProxyPre<Sandbox>,
+    store: &mut Store<Sandbox>,
+    request: Request<Bytes>,
+    sender: oneshot::Sender<Head>,
+) -> wasmtime::Result<()> {
+    let request = request.map(|body| Full::new(body).map_err(|never| -> Error { match never {} }));
+    let incoming = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;
+    let outparam = store.data_mut().http().new_response_outparam(sender)?;
+    let proxy = pre.instantiate_async(&mut *store).await?;
+    proxy.wasi_http_incoming_handler().call_handle(&mut *store, incoming, outparam).await
 }
 
 async fn collect(receiver: oneshot::Receiver<Head>) -> Result<Answer, Broken> {

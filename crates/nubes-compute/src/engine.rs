@@ -2,7 +2,7 @@
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-/// Instances at once on this node.
+/// Instances at once on this node, unless it is told otherwise.
 pub(crate) const INSTANCES_MAX: u32 = 128;
 /// The most memory that a record may ask for.
 pub(crate) const MEMORY_BYTES_MAX: usize = 512 << 20;
@@ -14,13 +14,14 @@ const TABLE_ELEMENTS_MAX: usize = 40_000;
 pub(crate) const YIELD_FUEL: u64 = 10_000_000;
 const WARM_BYTES: usize = 1 << 20;
 
-pub(crate) fn engine() -> wasmtime::Result<Engine> {
+/// Time is bounded through fuel: a guest gives way each [`YIELD_FUEL`], and whoever waits for it then sees the clock.
+pub(crate) fn engine(instances_max: u32) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(INSTANCES_MAX)
-        .total_core_instances(INSTANCES_MAX * CORES_PER_COMPONENT)
-        .total_memories(INSTANCES_MAX * 2)
-        .total_tables(INSTANCES_MAX * CORES_PER_COMPONENT)
-        .total_stacks(INSTANCES_MAX * 2)
+    pool.total_component_instances(instances_max)
+        .total_core_instances(instances_max * CORES_PER_COMPONENT)
+        .total_memories(instances_max * 2)
+        .total_tables(instances_max * CORES_PER_COMPONENT)
+        .total_stacks(instances_max * 2)
         .max_core_instances_per_component(CORES_PER_COMPONENT * 4)
         .max_memory_size(MEMORY_BYTES_MAX)
         .table_elements(TABLE_ELEMENTS_MAX)

@@ -2,14 +2,15 @@
 
 use crate::{
     component, engine,
-    javascript::bindings::{Guest, GuestPre, nubes::engine::http as js},
+    javascript::{self, bindings::GuestPre},
     logs::LogLevel,
-    sandbox::{Printer, Sandbox, Setup},
-    state::{CommitError, LimitError, StateStore, Transaction},
+    output::Printer,
+    sandbox::{Sandbox, Setup},
+    state::{CommitError, StateStore, StoreError, Transaction},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use futures_util::{FutureExt, future::BoxFuture};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Collected, Limited};
 use nubes_base::{
     Clock,
@@ -17,6 +18,10 @@ use nubes_base::{
     port::{Body, BodyError, Function, RunError, full_body},
 };
 use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::OwnedMutexGuard,
+    time::{Instant, timeout_at},
+};
 use wasmtime::{Engine, Store, Trap};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
@@ -26,6 +31,12 @@ pub const REQUEST_BYTES_MAX: usize = 10 << 20;
 pub const RESPONSE_BYTES_MAX: usize = 32 << 20;
 /// Runs of one request whose state was changed by others meanwhile.
 pub const STATE_ATTEMPTS_MAX: u32 = 64;
+/// A record may allow more time; nobody waits longer.
+const TIME_MAX: Duration = Duration::from_hours(24);
+
+/// An extension of a function's response: the fuel of the run that it is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FuelUsed(pub u64);
 
 /// Code that is ready to run.
 #[derive(Clone)]
@@ -71,39 +82,53 @@ where
 /// Reads the body into memory: a request may have to run again.
 pub(crate) async fn collect(request: Request<Body>) -> Result<Request<Bytes>, RunError> {
     let (parts, body) = request.into_parts();
-    let too_large = || RunError::BodyTooLarge { bytes_max: u64::try_from(REQUEST_BYTES_MAX).unwrap_or(u64::MAX) };
+    let too_large =
+        || RunError::BodyTooLarge { bytes_max: u64::try_from(REQUEST_BYTES_MAX).unwrap_or(u64::MAX) };
     // A client that went away does not wait for its answer; which error it would get does not matter.
     let body = read(body, REQUEST_BYTES_MAX).await.map_err(|_| too_large())?;
     Ok(Request::from_parts(parts, body.to_bytes()))
 }
 
 impl Host<'_> {
-    /// Runs until the state that was read is the state that is committed on.
+    /// Runs until the state that was read is the state that is committed on. All runs share the request's time.
     pub(crate) async fn run(
         &self,
         ready: &Ready,
         function: &Function,
         request: Request<Bytes>,
     ) -> Result<Response<Body>, RunError> {
+        let time = Duration::from_millis(function.record.limits.time_ms).min(TIME_MAX);
+        let deadline = Instant::now() + time;
+        let mut turn = None;
         for _ in 0..STATE_ATTEMPTS_MAX {
-            let transaction = self.begin(function)?;
-            let (ran, sandbox) = self.attempt(ready, function, request.clone(), transaction).await;
-            let answer = ran.map_err(|broken| self.explain(function, broken, sandbox.as_ref()))?;
-            let Some(transaction) = sandbox.and_then(|ended| ended.transaction) else { return Ok(respond(answer)) };
+            let transaction = self.begin(function).map_err(|source| state_error(function, source))?;
+            let call = self.attempt(ready, function, request.clone(), transaction);
+            let (ran, ended) = timeout_at(deadline, call).await.unwrap_or((Err(Broken::Time), None));
+            let answer = ran.map_err(|broken| self.explain(function, broken, ended.as_ref()))?;
+            let (transaction, fuel) = ended.map_or((None, 0), |ended| (ended.transaction, ended.fuel_left));
+            let used = FuelUsed(function.record.limits.fuel.saturating_sub(fuel));
+            let Some(transaction) = transaction else { return Ok(respond(answer, used)) };
+            // No time limit here: a commit that was asked for may not be called a failure.
             match self.state.commit(transaction).await {
-                Ok(()) => return Ok(respond(answer)),
-                Err(CommitError::Conflict) => {}
+                Ok(()) => return Ok(respond(answer, used)),
+                Err(CommitError::Conflict) if turn.is_some() => {}
+                Err(CommitError::Conflict) => turn = Some(self.line_up(function, deadline).await?),
                 Err(source) => return Err(state_error(function, source)),
             }
         }
         Err(RunError::Conflict { function: function.name.clone(), attempts: STATE_ATTEMPTS_MAX })
     }
 
-    fn begin(&self, function: &Function) -> Result<Option<Transaction>, RunError> {
+    async fn line_up(&self, function: &Function, deadline: Instant) -> Result<OwnedMutexGuard<()>, RunError> {
+        let turn = timeout_at(deadline, self.state.line_up(&function.app)).await;
+        turn.map_err(|_| self.explain(function, Broken::Time, None))
+    }
+
+    fn begin(&self, function: &Function) -> Result<Option<Transaction>, StoreError> {
         if !function.record.state {
             return Ok(None);
         }
-        self.state.begin(&function.app).map(Some).map_err(|source| state_error(function, source))
+        self.state.begin(&function.app).map(Some)
     }
 
     async fn attempt(
@@ -113,29 +138,22 @@ impl Host<'_> {
         request: Request<Bytes>,
         transaction: Option<Transaction>,
     ) -> (Result<Answer, Broken>, Option<Ended>) {
-        let limits = function.record.limits;
-        let mut store = match self.store(ready, function, transaction) {
+        let store = match self.store(ready, function, transaction) {
             Ok(store) => store,
             Err(error) => return (Err(Broken::Guest(error)), None),
         };
-        let time = Duration::from_millis(limits.time_ms);
-        let call = async {
-            match ready {
-                Ready::Component(pre) => component::call(pre, &mut store, request).await,
-                Ready::JavaScript { engine, .. } => call_javascript(engine, &mut store, request).await,
-            }
-        };
-        let ran = tokio::time::timeout(time, call).await.unwrap_or(Err(Broken::Time));
-        let sandbox = store.into_data();
-        let ended = Ended {
-            transaction: sandbox.transaction,
-            memory_refused: sandbox.memory.refused,
-            state_failure: sandbox.state_failure,
-        };
-        (ran, Some(ended))
+        match ready {
+            Ready::Component(pre) => component::call(pre, store, request).await,
+            Ready::JavaScript { engine, .. } => javascript::call(engine, store, request).await,
+        }
     }
 
-    fn store(&self, ready: &Ready, function: &Function, transaction: Option<Transaction>) -> wasmtime::Result<Store<Sandbox>> {
+    fn store(
+        &self,
+        ready: &Ready,
+        function: &Function,
+        transaction: Option<Transaction>,
+    ) -> wasmtime::Result<Store<Sandbox>> {
         let FunctionLimits { memory_bytes, fuel, .. } = function.record.limits;
         let source = match ready {
             Ready::JavaScript { source, .. } => Arc::clone(source),
@@ -144,7 +162,9 @@ impl Host<'_> {
         let setup = Setup {
             printer: self.printer.clone(),
             clock: Arc::clone(self.clock),
-            memory_bytes_max: usize::try_from(memory_bytes).unwrap_or(usize::MAX).min(engine::MEMORY_BYTES_MAX),
+            memory_bytes_max: usize::try_from(memory_bytes)
+                .unwrap_or(usize::MAX)
+                .min(engine::MEMORY_BYTES_MAX),
             config: function.record.config.clone(),
             transaction,
             source,
@@ -163,7 +183,7 @@ impl Host<'_> {
             self.printer.print(LogLevel::Error, "stopped: memory limit");
             return RunError::OutOfMemory { function: name, bytes_max: function.record.limits.memory_bytes };
         }
-        if let Some(LimitError::Store(source)) = ended.and_then(|ended| ended.state_failure.as_ref()) {
+        if let Some(source) = ended.and_then(|ended| ended.state_failure.as_ref()) {
             return state_error(function, source.clone());
         }
         let what = match broken {
@@ -190,49 +210,32 @@ impl Host<'_> {
 }
 
 /// What is left of a sandbox when its instance is gone.
-struct Ended {
+pub(crate) struct Ended {
     transaction: Option<Transaction>,
+    fuel_left: u64,
     memory_refused: bool,
-    state_failure: Option<LimitError>,
+    state_failure: Option<StoreError>,
 }
 
-async fn call_javascript(
-    engine: &GuestPre<Sandbox>,
-    store: &mut Store<Sandbox>,
-    request: Request<Bytes>,
-) -> Result<Answer, Broken> {
-    let (parts, body) = request.into_parts();
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let host = parts.headers.get(http::header::HOST).map(text).unwrap_or_default();
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let request = js::Request {
-        method: parts.method.to_string(),
-        url: format!("http://{host}{path}"),
-        headers: parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
-        body: body.to_vec(),
-    };
-    let guest: Guest = engine.instantiate_async(&mut *store).await.map_err(Broken::Guest)?;
-    let called = store.run_concurrent(async |accessor| guest.call_handle(accessor, request).await).await;
-    let response = called.and_then(|called| called).map_err(Broken::Guest)?.map_err(Broken::Exception)?;
-    if response.body.len() > RESPONSE_BYTES_MAX {
-        return Err(Broken::Body(format!("more than {RESPONSE_BYTES_MAX} bytes").into()));
+impl From<Store<Sandbox>> for Ended {
+    fn from(store: Store<Sandbox>) -> Self {
+        // All stores are metered.
+        let fuel_left = store.get_fuel().unwrap_or_default();
+        let sandbox = store.into_data();
+        Self {
+            transaction: sandbox.transaction,
+            fuel_left,
+            memory_refused: sandbox.memory.refused,
+            state_failure: sandbox.state_failure,
+        }
     }
-    let mut headers = HeaderMap::new();
-    for (name, value) in response.headers {
-        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else {
-            return Err(Broken::Exception("the response has an invalid header".to_owned()));
-        };
-        headers.append(name, value);
-    }
-    let status = StatusCode::from_u16(response.status)
-        .map_err(|_| Broken::Exception(format!("status {} is not valid", response.status)))?;
-    Ok(Answer { status, headers, body: response.body.into() })
 }
 
-fn respond(answer: Answer) -> Response<Body> {
+fn respond(answer: Answer, used: FuelUsed) -> Response<Body> {
     let mut response = Response::new(full_body(answer.body));
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
+    response.extensions_mut().insert(used);
     response
 }
 

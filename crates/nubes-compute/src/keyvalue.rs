@@ -1,6 +1,9 @@
 //! `wasi:keyvalue` on the request's transaction.
 
-use crate::sandbox::Sandbox;
+use crate::{
+    sandbox::Sandbox,
+    state::{LimitError, Transaction},
+};
 use bindings::wasi::keyvalue::{
     atomics, batch,
     store::{self, Error, KeyResponse},
@@ -26,6 +29,12 @@ pub struct Bucket;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
+/// A limit that was met is the guest's to handle.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` calls")]
+fn refused(limit: LimitError) -> Error {
+    Error::Other(limit.to_string())
+}
+
 pub(crate) fn add_to_linker(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
     store::add_to_linker::<_, HasSelf<Sandbox>>(linker, |sandbox| sandbox)?;
     atomics::add_to_linker::<_, HasSelf<Sandbox>>(linker, |sandbox| sandbox)?;
@@ -46,23 +55,26 @@ impl store::Host for Sandbox {
 
 impl store::HostBucket for Sandbox {
     fn get(&mut self, _bucket: Resource<Bucket>, key: String) -> Answer<Option<Vec<u8>>> {
-        Ok(Ok(self.state(|state| state.get(&key))?))
+        Ok(self.state(|state| state.get(&key))?.map_err(refused))
     }
 
     fn set(&mut self, _bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<()> {
-        Ok(Ok(self.state(|state| state.set(&key, value))?))
+        Ok(self.state(|state| state.set(&key, value))?.map_err(refused))
     }
 
     fn delete(&mut self, _bucket: Resource<Bucket>, key: String) -> Answer<()> {
-        Ok(Ok(self.state(|state| state.delete(&key))?))
+        Ok(self.state(|state| state.delete(&key))?.map_err(refused))
     }
 
     fn exists(&mut self, _bucket: Resource<Bucket>, key: String) -> Answer<bool> {
-        Ok(Ok(self.state(|state| state.get(&key))?.is_some()))
+        Ok(self.state(|state| state.get(&key))?.map(|value| value.is_some()).map_err(refused))
     }
 
     fn list_keys(&mut self, _bucket: Resource<Bucket>, cursor: Option<u64>) -> Answer<KeyResponse> {
-        let all = self.state(|state| state.keys(""))?;
+        let all = match self.state(|state| state.keys(""))? {
+            Ok(all) => all,
+            Err(limit) => return Ok(Err(refused(limit))),
+        };
         let start = usize::try_from(cursor.unwrap_or_default()).unwrap_or(usize::MAX);
         let keys: Vec<_> = all.iter().skip(start).take(PAGE_KEYS_MAX).cloned().collect();
         let end = start.saturating_add(keys.len());
@@ -78,7 +90,10 @@ impl store::HostBucket for Sandbox {
 
 impl atomics::Host for Sandbox {
     fn increment(&mut self, _bucket: Resource<Bucket>, key: String, delta: u64) -> Answer<u64> {
-        let old = self.state(|state| state.get(&key))?.unwrap_or_default();
+        let old = match self.state(|state| state.get(&key))? {
+            Ok(old) => old.unwrap_or_default(),
+            Err(limit) => return Ok(Err(refused(limit))),
+        };
         // Numbers are decimal text, so that every guest can read them.
         let old = match std::str::from_utf8(&old).map(str::parse::<u64>) {
             Ok(Ok(number)) => number,
@@ -88,32 +103,30 @@ impl atomics::Host for Sandbox {
         let Some(new) = old.checked_add(delta) else {
             return Ok(Err(Error::Other(format!("`{key}` would exceed 64 bits"))));
         };
-        self.state(|state| state.set(&key, new.to_string().into_bytes()))?;
-        Ok(Ok(new))
+        let set = self.state(|state| state.set(&key, new.to_string().into_bytes()))?;
+        Ok(set.map(|()| new).map_err(refused))
     }
 }
 
 impl batch::Host for Sandbox {
-    fn get_many(&mut self, _bucket: Resource<Bucket>, keys: Vec<String>) -> Answer<Vec<Option<(String, Vec<u8>)>>> {
-        let mut found = Vec::with_capacity(keys.len());
-        for key in keys {
-            let value = self.state(|state| state.get(&key))?;
-            found.push(value.map(|value| (key, value)));
-        }
-        Ok(Ok(found))
+    fn get_many(
+        &mut self,
+        _bucket: Resource<Bucket>,
+        keys: Vec<String>,
+    ) -> Answer<Vec<Option<(String, Vec<u8>)>>> {
+        let get = |state: &mut Transaction, key: String| Ok(state.get(&key)?.map(|value| (key, value)));
+        let found = self.state(|state| keys.into_iter().map(|key| get(state, key)).collect())?;
+        Ok(found.map_err(refused))
     }
 
     fn set_many(&mut self, _bucket: Resource<Bucket>, pairs: Vec<(String, Vec<u8>)>) -> Answer<()> {
-        for (key, value) in pairs {
-            self.state(|state| state.set(&key, value))?;
-        }
-        Ok(Ok(()))
+        let set =
+            self.state(|state| pairs.into_iter().try_for_each(|(key, value)| state.set(&key, value)))?;
+        Ok(set.map_err(refused))
     }
 
     fn delete_many(&mut self, _bucket: Resource<Bucket>, keys: Vec<String>) -> Answer<()> {
-        for key in keys {
-            self.state(|state| state.delete(&key))?;
-        }
-        Ok(Ok(()))
+        let deleted = self.state(|state| keys.iter().try_for_each(|key| state.delete(key)))?;
+        Ok(deleted.map_err(refused))
     }
 }

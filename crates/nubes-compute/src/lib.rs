@@ -24,6 +24,7 @@ mod javascript;
 mod keyvalue;
 mod logs;
 mod native;
+mod output;
 mod runtime;
 mod sandbox;
 mod state;
@@ -32,7 +33,7 @@ mod tests;
 
 pub use crate::code::code_of;
 pub use crate::compiled::COMPONENT_BYTES_MAX;
-pub use crate::execute::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, STATE_ATTEMPTS_MAX};
+pub use crate::execute::{FuelUsed, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, STATE_ATTEMPTS_MAX};
 pub use crate::logs::{LogFollower, LogLevel, LogLine, Logs};
 pub use crate::runtime::{Runtime, RuntimeConfig, StartError};
 pub use crate::state::{KEY_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_KEYS_MAX, VALUE_BYTES_MAX};

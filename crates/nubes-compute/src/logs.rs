@@ -12,11 +12,13 @@ use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
 
 /// Lines kept of one app.
-pub const LINES_MAX: usize = 1_000;
+pub(crate) const LINES_MAX: usize = 1_000;
+/// Text kept of one app.
+pub(crate) const APP_BYTES_MAX: usize = 256 << 10;
 /// Apps whose lines are kept; the one that was silent longest makes room.
-pub const APPS_MAX: usize = 1_000;
+pub(crate) const APPS_MAX: usize = 1_000;
 /// A longer line is cut.
-pub const LINE_BYTES_MAX: usize = 8 << 10;
+pub(crate) const LINE_BYTES_MAX: usize = 8 << 10;
 /// Lines that a slow follower may fall behind before it loses some.
 const FOLLOWER_LINES_MAX: usize = 4_096;
 
@@ -44,14 +46,36 @@ pub enum LogLevel {
 #[derive(Clone, Debug)]
 pub struct Logs {
     // Guests print from any thread, one line at a time.
-    lines: Arc<Mutex<BTreeMap<AppName, VecDeque<LogLine>>>>,
+    apps: Arc<Mutex<BTreeMap<AppName, Kept>>>,
     news: broadcast::Sender<LogLine>,
+}
+
+/// The last lines of an app.
+#[derive(Debug, Default)]
+struct Kept {
+    lines: VecDeque<LogLine>,
+    bytes: usize,
+}
+
+impl Kept {
+    fn push(&mut self, line: LogLine) {
+        self.bytes += line.text.len();
+        self.lines.push_back(line);
+        while self.lines.len() > LINES_MAX || self.bytes > APP_BYTES_MAX {
+            let Some(oldest) = self.lines.pop_front() else { return };
+            self.bytes -= oldest.text.len();
+        }
+    }
+
+    fn newest(&self) -> Option<Timestamp> {
+        self.lines.back().map(|line| line.at)
+    }
 }
 
 impl Logs {
     pub(crate) fn new() -> Self {
         let (news, _) = broadcast::channel(FOLLOWER_LINES_MAX);
-        Self { lines: Arc::default(), news }
+        Self { apps: Arc::default(), news }
     }
 
     pub(crate) fn add(&self, mut line: LogLine) {
@@ -60,29 +84,29 @@ impl Logs {
             end -= 1;
         }
         line.text.truncate(end);
-        let mut lines = self.lines.lock();
-        if lines.len() >= APPS_MAX && !lines.contains_key(&line.app) {
-            let quiet = lines.iter().min_by_key(|(_, kept)| kept.back().map(|line| line.at)).map(|(app, _)| app.clone());
-            quiet.map(|app| lines.remove(&app));
+        let mut apps = self.apps.lock();
+        if apps.len() >= APPS_MAX && !apps.contains_key(&line.app) {
+            let quiet = apps.iter().min_by_key(|(_, kept)| kept.newest()).map(|(app, _)| app.clone());
+            quiet.map(|app| apps.remove(&app));
         }
-        let kept = lines.entry(line.app.clone()).or_default();
-        if kept.len() >= LINES_MAX {
-            kept.pop_front();
-        }
-        kept.push_back(line.clone());
+        apps.entry(line.app.clone()).or_default().push(line.clone());
         // Nobody may be following.
         let _ = self.news.send(line);
     }
 
     /// The newest `count` lines of `app`, oldest first.
     pub fn tail(&self, app: &AppName, count: usize) -> Vec<LogLine> {
-        let lines = self.lines.lock();
-        let Some(kept) = lines.get(app) else { return Vec::new() };
-        kept.iter().skip(kept.len().saturating_sub(count)).cloned().collect()
+        let apps = self.apps.lock();
+        let Some(Kept { lines, .. }) = apps.get(app) else { return Vec::new() };
+        lines.iter().skip(lines.len().saturating_sub(count)).cloned().collect()
     }
 
+    /// New lines of all apps, from now on.
     pub fn follow(&self) -> LogFollower {
         // A follower that is too slow misses lines; they are still in the tail.
         BroadcastStream::new(self.news.subscribe()).filter_map(|line| std::future::ready(line.ok())).boxed()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,14 @@
 //! The runner of this process.
 
 use crate::{
-    compiled::{Compiled, CompileError, Wasm},
+    compiled::{CompileError, Compiled, Wasm},
     engine,
     execute::{Host, Ready, collect},
     javascript::{self, bindings::GuestPre},
     keyvalue,
     logs::Logs,
-    sandbox::{Printer, Sandbox},
+    output::Printer,
+    sandbox::Sandbox,
     state::{OpenError, StateStore},
 };
 use async_trait::async_trait;
@@ -17,33 +18,55 @@ use lru::LruCache;
 use nubes_base::{
     Clock,
     app::FunctionCode,
-    port::{Blobs, Body, Function, RunError, Runner},
+    port::{Blobs, Body, Function, GetError, RunError, Runner},
 };
 use parking_lot::Mutex;
-use std::{io, num::NonZeroUsize, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    num::NonZeroUsize,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::Semaphore;
-use wasmtime::{Engine, component::{Component, Linker}};
+use wasmtime::{
+    Engine,
+    component::{Component, Linker},
+};
 use wasmtime_wasi_config::WasiConfig;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 /// Functions whose code is ready in memory.
-const READY_MAX: NonZeroUsize = match NonZeroUsize::new(512) {
+const READY_MAX: NonZeroUsize = match NonZeroUsize::new(128) {
     Some(count) => count,
     None => NonZeroUsize::MIN,
 };
 /// How long a request waits for a free instance.
-const BUSY_WAIT: Duration = Duration::from_secs(5);
+const INSTANCE_WAIT: Duration = Duration::from_secs(5);
+/// Keys and values of one app.
+const APP_BYTES_MAX: u64 = 256 << 20;
 
-/// Where a runtime keeps its things.
+/// Where a runtime keeps its things, and how much it takes.
 #[derive(Clone, Debug)]
 pub struct RuntimeConfig {
-    dir: PathBuf,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) code_dir: PathBuf,
+    pub(crate) instances_max: u32,
+    pub(crate) instance_wait: Duration,
+    pub(crate) app_bytes_max: u64,
 }
 
 impl RuntimeConfig {
     /// State and compiled code below `dir`.
-    pub const fn standard(dir: PathBuf) -> Self {
-        Self { dir }
+    pub fn standard(dir: PathBuf) -> Self {
+        Self {
+            code_dir: dir.join("code"),
+            state_dir: dir,
+            instances_max: engine::INSTANCES_MAX,
+            instance_wait: INSTANCE_WAIT,
+            app_bytes_max: APP_BYTES_MAX,
+        }
     }
 }
 
@@ -90,6 +113,7 @@ struct Inner {
     blobs: Arc<dyn Blobs>,
     clock: Arc<dyn Clock>,
     instances: Semaphore,
+    instance_wait: Duration,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -99,15 +123,22 @@ impl std::fmt::Debug for Runtime {
 }
 
 impl Runtime {
-    pub fn start(config: RuntimeConfig, blobs: Arc<dyn Blobs>, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let RuntimeConfig { dir } = config;
-        let folder = |source| StartError::Folder { dir: dir.clone(), source };
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(folder)?;
-        let engine = engine::engine()?;
-        let compiled = Compiled::new(engine.clone(), dir.join("code")).map_err(folder)?;
-        let state = StateStore::open(&dir.join("state.redb"));
+    /// Opens the state and sets up the engine; nothing is compiled yet.
+    pub fn start(
+        config: RuntimeConfig,
+        blobs: Arc<dyn Blobs>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let RuntimeConfig { state_dir, code_dir, instances_max, instance_wait, app_bytes_max } = config;
+        let folder = |dir: &Path, source| StartError::Folder { dir: dir.to_owned(), source };
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&state_dir);
+        made.map_err(|source| folder(&state_dir, source))?;
+        let engine = engine::engine(instances_max)?;
+        let compiled = Compiled::new(engine.clone(), code_dir.clone());
+        let compiled = compiled.map_err(|source| folder(&code_dir, source))?;
+        let state = StateStore::open(&state_dir.join("state.redb"), app_bytes_max);
         let state = state.map_err(|source: OpenError| StartError::State { source: Box::new(source) })?;
-        let instances = Semaphore::new(usize::try_from(engine::INSTANCES_MAX).unwrap_or(1));
+        let instances = Semaphore::new(usize::try_from(instances_max).unwrap_or(Semaphore::MAX_PERMITS));
         let inner = Inner {
             components: component_linker(&engine)?,
             javascript: javascript_linker(&engine)?,
@@ -119,11 +150,13 @@ impl Runtime {
             blobs,
             clock,
             instances,
+            instance_wait,
             engine,
         };
         Ok(Self(Arc::new(inner)))
     }
 
+    /// What functions have printed.
     pub fn logs(&self) -> &Logs {
         &self.0.logs
     }
@@ -152,7 +185,10 @@ impl Runtime {
 
     async fn component(&self, function: &Function, cid: &Cid) -> Result<Ready, RunError> {
         let component = self.compile(function, cid, Wasm::Stored(Arc::clone(&self.0.blobs))).await?;
-        let invalid = |error: wasmtime::Error| RunError::Invalid { function: function.name.clone(), what: format!("{error:#}") };
+        let invalid = |error: wasmtime::Error| RunError::Invalid {
+            function: function.name.clone(),
+            what: format!("{error:#}"),
+        };
         let pre = self.0.components.instantiate_pre(&component).map_err(invalid)?;
         ProxyPre::new(pre).map(Ready::Component).map_err(invalid)
     }
@@ -160,7 +196,7 @@ impl Runtime {
     async fn javascript(&self, function: &Function, cid: &Cid) -> Result<Ready, RunError> {
         let name = || function.name.clone();
         let source = self.0.blobs.get(cid, javascript::SOURCE_BYTES_MAX).await;
-        let source = source.map_err(|source| RunError::Load { function: name(), source })?;
+        let source = source.map_err(|source| load_error(function, source))?;
         let invalid = |what: String| RunError::Invalid { function: name(), what };
         let source = std::str::from_utf8(&source).map_err(|error| invalid(error.to_string()))?;
         let engine = self.compile(function, &self.0.engine_cid, Wasm::Embedded(javascript::ENGINE)).await?;
@@ -173,8 +209,10 @@ impl Runtime {
         self.0.compiled.get(cid, wasm).await.map_err(|error| {
             let name = function.name.clone();
             match error {
-                CompileError::Get(source) => RunError::Load { function: name, source },
-                CompileError::Invalid { source } => RunError::Invalid { function: name, what: format!("{source:#}") },
+                CompileError::Get(source) => load_error(function, source),
+                CompileError::Invalid { source } => {
+                    RunError::Invalid { function: name, what: format!("{source:#}") }
+                }
                 error => RunError::State { app: function.app.clone(), source: Box::new(error) },
             }
         })
@@ -188,12 +226,12 @@ impl Runner for Runtime {
     }
 
     async fn run(&self, function: &Function, request: Request<Body>) -> Result<Response<Body>, RunError> {
+        let ready = self.ready(function).await?;
         let request = collect(request).await?;
         let busy = || RunError::Busy { function: function.name.clone() };
-        let instance = tokio::time::timeout(BUSY_WAIT, self.0.instances.acquire()).await;
+        let instance = tokio::time::timeout(self.0.instance_wait, self.0.instances.acquire()).await;
         // The semaphore is never closed.
         let _instance = instance.map_err(|_| busy())?.map_err(|_| busy())?;
-        let ready = self.ready(function).await?;
         let printer = Printer {
             logs: self.0.logs.clone(),
             clock: Arc::clone(&self.0.clock),
@@ -205,11 +243,22 @@ impl Runner for Runtime {
     }
 }
 
+/// Code that is too large is there, but does not run here.
+fn load_error(function: &Function, source: GetError) -> RunError {
+    let function = function.name.clone();
+    match source {
+        GetError::TooLarge { .. } => RunError::Invalid { function, what: source.to_string() },
+        source => RunError::Load { function, source },
+    }
+}
+
 fn component_linker(engine: &Engine) -> wasmtime::Result<Linker<Sandbox>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    wasmtime_wasi_config::add_to_linker(&mut linker, |sandbox: &mut Sandbox| WasiConfig::from(&sandbox.variables))?;
+    wasmtime_wasi_config::add_to_linker(&mut linker, |sandbox: &mut Sandbox| {
+        WasiConfig::from(&sandbox.variables)
+    })?;
     keyvalue::add_to_linker(&mut linker)?;
     Ok(linker)
 }

@@ -1,25 +1,18 @@
 //! What one request's instance can reach.
 
 use crate::{
-    logs::{LogLevel, LogLine, Logs},
-    state::{LimitError, Transaction},
+    logs::LogLevel,
+    output::{Output, Printer},
+    state::{LimitError, StoreError, Transaction},
 };
-use nubes_base::{AppName, Clock};
-use std::{
-    collections::BTreeMap,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
-use tokio::io::AsyncWrite;
+use nubes_base::Clock;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use wasmtime::{ResourceLimiter, component::ResourceTable};
-use wasmtime_wasi::{
-    HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
-    cli::{IsTerminal, StdoutStream},
-};
+use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
+use wasmtime_wasi_http::{
+    Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
+};
 
 /// Data of a store: host state of one request.
 pub(crate) struct Sandbox {
@@ -32,8 +25,8 @@ pub(crate) struct Sandbox {
     pub(crate) config: BTreeMap<String, String>,
     /// None: the function has no state.
     pub(crate) transaction: Option<Transaction>,
-    /// Why state could not be used, if that ended the guest.
-    pub(crate) state_failure: Option<LimitError>,
+    /// The disk's failure, if that ended the guest.
+    pub(crate) state_failure: Option<StoreError>,
     pub(crate) printer: Printer,
     pub(crate) clock: Arc<dyn Clock>,
     /// JavaScript only.
@@ -55,15 +48,15 @@ impl Sandbox {
         let Setup { printer, clock, memory_bytes_max, config, transaction, source } = setup;
         let mut wasi = WasiCtxBuilder::new();
         wasi.wall_clock(WallClock(Arc::clone(&clock)))
-            .stdout(Lines { printer: printer.clone(), level: LogLevel::Info })
-            .stderr(Lines { printer: printer.clone(), level: LogLevel::Error });
+            .stdout(Output::new(printer.clone(), LogLevel::Info))
+            .stderr(Output::new(printer.clone(), LogLevel::Error));
         let variables = config.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         Self {
             table: ResourceTable::new(),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             hooks: NoEgress,
-            memory: MemoryLimit { bytes_max: memory_bytes_max, refused: false },
+            memory: MemoryLimit { bytes_max: memory_bytes_max, bytes: 0, refused: false },
             variables,
             config,
             transaction,
@@ -78,19 +71,23 @@ impl Sandbox {
         &mut self.table
     }
 
-    /// Runs `work` on the state; its failure ends the guest and is kept.
+    /// Runs `work` on the state. A limit is the guest's to handle; a failure of the disk ends it and is kept.
     pub(crate) fn state<T>(
         &mut self,
         work: impl FnOnce(&mut Transaction) -> Result<T, LimitError>,
-    ) -> wasmtime::Result<T> {
+    ) -> wasmtime::Result<Result<T, LimitError>> {
         let Some(transaction) = self.transaction.as_mut() else {
-            return Err(wasmtime::Error::msg("this function has no state; set `state = \"kv\"` in the manifest"));
+            return Err(wasmtime::Error::msg(
+                "this function has no state; set `state = \"kv\"` in the manifest",
+            ));
         };
-        work(transaction).map_err(|error| {
-            let said = wasmtime::Error::msg(error.to_string());
-            self.state_failure = Some(error);
-            said
-        })
+        match work(transaction) {
+            Err(LimitError::Store(failure)) => {
+                self.state_failure = Some(failure.clone());
+                Err(failure.into())
+            }
+            answer => Ok(answer),
+        }
     }
 }
 
@@ -122,21 +119,36 @@ impl WasiHttpHooks for NoEgress {
     }
 }
 
-/// Refuses memory beyond the record's limit and remembers that it did.
+/// Refuses memory beyond the record's limit, over all memories of the instance, and remembers that it did.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MemoryLimit {
     bytes_max: usize,
+    bytes: usize,
     pub(crate) refused: bool,
 }
 
 impl ResourceLimiter for MemoryLimit {
-    fn memory_growing(&mut self, _current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
-        let allowed = desired <= self.bytes_max;
-        self.refused |= !allowed;
-        Ok(allowed)
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _max: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let bytes = self.bytes.saturating_sub(current).saturating_add(desired);
+        if bytes > self.bytes_max {
+            self.refused = true;
+            return Ok(false);
+        }
+        self.bytes = bytes;
+        Ok(true)
     }
 
-    fn table_growing(&mut self, _current: usize, _desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        _desired: usize,
+        _max: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         // The pool bounds tables.
         Ok(true)
     }
@@ -151,62 +163,5 @@ impl HostWallClock for WallClock {
 
     fn now(&self) -> Duration {
         Duration::from_millis(self.0.now().unix_ms())
-    }
-}
-
-/// Where a function's output goes.
-#[derive(Clone, Debug)]
-pub(crate) struct Printer {
-    pub(crate) logs: Logs,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) app: AppName,
-    pub(crate) function: String,
-}
-
-impl Printer {
-    pub(crate) fn print(&self, level: LogLevel, text: &str) {
-        for text in text.lines() {
-            self.logs.add(LogLine {
-                at: self.clock.now(),
-                app: self.app.clone(),
-                function: self.function.clone(),
-                level,
-                text: text.to_owned(),
-            });
-        }
-    }
-}
-
-/// Standard output or error of a component.
-#[derive(Clone)]
-struct Lines {
-    printer: Printer,
-    level: LogLevel,
-}
-
-impl IsTerminal for Lines {
-    fn is_terminal(&self) -> bool {
-        false
-    }
-}
-
-impl StdoutStream for Lines {
-    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(self.clone())
-    }
-}
-
-impl AsyncWrite for Lines {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        self.printer.print(self.level, &String::from_utf8_lossy(bytes));
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }

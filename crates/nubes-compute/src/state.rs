@@ -4,13 +4,14 @@
 //! since, its writes become durable together; otherwise nothing happens and the request runs again. So requests behave
 //! as if they had run one after the other (serialisable, by optimistic concurrency control).
 //!
-//! `transaction.rs` is the pure part; `store.rs` has the disk and the one writer.
+//! `transaction.rs` is the pure part; `store.rs` has the disk and the one writer; `turns.rs` lines up who lost a race.
 
 mod store;
-mod transaction;
 #[cfg(test)]
 mod tests;
+mod transaction;
+mod turns;
 
-pub(crate) use store::{CommitError, OpenError, StateStore};
-pub(crate) use transaction::{LimitError, Transaction};
+pub(crate) use store::{CommitError, OpenError, StateStore, StoreError};
 pub use transaction::{KEY_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_KEYS_MAX, VALUE_BYTES_MAX};
+pub(crate) use transaction::{LimitError, Transaction};

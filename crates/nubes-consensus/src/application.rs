@@ -16,8 +16,8 @@ use commonware_consensus::{
     Application, Heightable as _, Reporter,
     marshal::{Update, ancestry::Ancestry},
 };
-use commonware_cryptography::{Digested, Digestible as _, Hasher as _, Sha256, ed25519::PublicKey};
 use commonware_cryptography::certificate::Scheme;
+use commonware_cryptography::{Digested, Digestible as _, Hasher as _, Sha256, ed25519::PublicKey};
 use commonware_runtime::{Clock, Metrics, Spawner, Storage};
 use commonware_utils::{Acknowledgement as _, acknowledgement::Exact, channel::mpsc};
 use futures::StreamExt as _;
@@ -154,9 +154,10 @@ impl<S> App<S> {
 }
 
 /// Runs `work` where it may take its time.
-pub(crate) async fn blocking<E: Spawner, T: Send + 'static>(rt: &E, work: impl FnOnce() -> T + Send + 'static) -> T
+pub(crate) async fn blocking<E, T>(rt: &E, work: impl FnOnce() -> T + Send + 'static) -> T
 where
-    T: From<Cancelled>,
+    E: Spawner,
+    T: From<Cancelled> + Send + 'static,
 {
     let handle = rt.child("execution").shared(true).spawn(move |_| async move { work() });
     handle.await.unwrap_or_else(|_| T::from(Cancelled))
@@ -224,7 +225,8 @@ where
 /// The seed (PREVRANDAO) of the block after `parent`. Everybody can check it. It is unpredictable only as far as the
 /// parent's hash is: a leader can still choose among the blocks it could have built.
 fn seed_after(parent: &Block) -> B256 {
-    let digest = Sha256::hash(&[b"nubes seed", parent.hash().as_slice(), commitment(parent.context_ref()).as_slice()]);
+    let digest =
+        Sha256::hash(&[b"nubes seed", parent.hash().as_slice(), commitment(parent.context_ref()).as_slice()]);
     hash_of(&digest)
 }
 

@@ -15,9 +15,7 @@ use commonware_consensus::{
     simplex::types::Context,
     types::{Epoch, Height, Round, View},
 };
-use commonware_cryptography::{
-    Digest as _, Digestible, Hasher, Sha256, ed25519::PublicKey, sha256::Digest,
-};
+use commonware_cryptography::{Digest as _, Digestible, Hasher, Sha256, ed25519::PublicKey, sha256::Digest};
 use std::sync::Arc;
 
 /// Largest RLP encoding of a block. The consensus context comes on top.

@@ -8,22 +8,27 @@ use crate::{
     machine::{MachineError, StateMachine},
     wiring::{self, Wires},
 };
+use ::tokio::sync::oneshot;
 use bytes::Bytes;
+use commonware_consensus::simplex::{elector, scheme::bls12381_threshold::vrf};
 use commonware_cryptography::{
     ChaCha20Poly1305, Digested, Digestible as _, Sha256, Signer as _,
     bls12381::primitives::variant::MinSig,
     ed25519::{PrivateKey, PublicKey},
 };
-use commonware_consensus::simplex::{elector, scheme::bls12381_threshold::vrf};
 use commonware_p2p::{Address, AddressableManager as _, authenticated::lookup};
 use commonware_runtime::{Metrics as _, Quota, Runner as _, Spawner as _, Supervisor as _, tokio};
 use commonware_stream::{
     cups::{self, Cups},
     sake::{self, Sake},
 };
-use commonware_utils::{NZU32, NZUsize, TryCollect as _, channel::mpsc, ordered::{Map, Quorum as _}, union};
+use commonware_utils::{
+    NZU32, NZUsize, TryCollect as _,
+    channel::mpsc,
+    ordered::{Map, Quorum as _},
+    union,
+};
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, thread, time::Duration};
-use ::tokio::sync::oneshot;
 
 /// Scheme of the real network: threshold BLS with a verifiable random function for the leader.
 type Scheme = vrf::Scheme<PublicKey, MinSig>;
@@ -128,7 +133,7 @@ impl Engine {
                 .with_worker_threads(WORKER_THREADS);
             tokio::Runner::new(runtime).start(|context| async move {
                 context.child("metrics").spawn(|rt| answer(rt, questions));
-                let failure = run(context, (config, parts), machine, outgoing, stopped).await;
+                let failure = Box::pin(run(context, (config, parts), machine, outgoing, stopped)).await;
                 // Nobody listens any more when the node is stopping anyway.
                 let _ = failure.map(|error| fail.send(error));
             });
@@ -185,7 +190,8 @@ impl Parts {
         }
         let scheme = Scheme::signer(&config.namespace, members, sharing, config.keys.share.clone());
         let scheme = scheme.ok_or(StartError::NotAMember)?;
-        let peers = config.peers.iter().map(|peer| (peer.identity.0.clone(), Address::Symmetric(peer.address)));
+        let peers =
+            config.peers.iter().map(|peer| (peer.identity.0.clone(), Address::Symmetric(peer.address)));
         let peers = peers.try_collect().map_err(|_| StartError::DuplicatePeer)?;
         Ok(Self { scheme, peers })
     }
@@ -203,8 +209,14 @@ async fn run(
     let handshake = handshake(&signer);
     let namespace = union(&config.namespace, b"_P2P");
     // Peers may be on the same machine or in a private network.
-    let mut network =
-        lookup::Config::local(handshake, &namespace, config.listen, peers_max, MESSAGE_BYTES_MAX, NZUsize!(1024));
+    let mut network = lookup::Config::local(
+        handshake,
+        &namespace,
+        config.listen,
+        peers_max,
+        MESSAGE_BYTES_MAX,
+        NZUsize!(1024),
+    );
     network.dial_frequency = DIAL_FREQUENCY;
     // Mailboxes are allocated for each set of peers that may be tracked; here is one committee.
     network.tracked_peer_sets = NZUsize!(1);

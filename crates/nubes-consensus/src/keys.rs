@@ -17,7 +17,10 @@ use commonware_cryptography::{
     },
     ed25519::{PrivateKey, PublicKey},
 };
-use commonware_utils::{N3f1, NZU32, TryCollect as _, ordered::{Quorum as _, Set}};
+use commonware_utils::{
+    N3f1, NZU32, TryCollect as _,
+    ordered::{Quorum as _, Set},
+};
 use rand::{SeedableRng as _, rngs::StdRng};
 use std::{fmt, net::SocketAddr, num::NonZeroU32};
 
@@ -101,7 +104,9 @@ impl Committee {
         let sharing = Sharing::<MinSig>::read_cfg(&mut rest, &(SEATS_MAX, ModeVersion::v0()))
             .map_err(|source| KeyError { what: "sharing", source })?;
         if !rest.is_empty() {
-            return Err(KeyError { what: "sharing", source: commonware_codec::Error::ExtraData(rest.len()) }.into());
+            return Err(
+                KeyError { what: "sharing", source: commonware_codec::Error::ExtraData(rest.len()) }.into()
+            );
         }
         let count = members.len();
         let members: Set<PublicKey> = members
@@ -157,17 +162,23 @@ pub enum CommitteeError {
 ///
 /// A trusted dealer: whoever runs this has seen every share. Good for a network that one person sets up; a network of
 /// strangers needs distributed key generation, which is not here yet. `seed` must come from the system's entropy.
-pub fn deal_committee(validators: u32, seed: [u8; 32]) -> Result<(Committee, Vec<ValidatorKeys>), CommitteeError> {
+pub fn deal_committee(
+    validators: u32,
+    seed: [u8; 32],
+) -> Result<(Committee, Vec<ValidatorKeys>), CommitteeError> {
     if !(1..=VALIDATORS_MAX).contains(&validators) {
         return Err(CommitteeError::Size(validators));
     }
     let mut rng = StdRng::from_seed(seed);
     let signers: Vec<PrivateKey> =
         (0..validators).map(|_| <PrivateKey as commonware_math::algebra::Random>::random(&mut rng)).collect();
-    let members: Set<PublicKey> =
-        signers.iter().map(|signer| signer.public_key()).try_collect().map_err(|_| CommitteeError::Duplicate)?;
-    let (output, shares) =
-        deal::<MinSig, _, N3f1>(&mut rng, Mode::NonZeroCounter, members.clone()).map_err(|_| CommitteeError::Deal)?;
+    let members: Set<PublicKey> = signers
+        .iter()
+        .map(commonware_cryptography::Signer::public_key)
+        .try_collect()
+        .map_err(|_| CommitteeError::Duplicate)?;
+    let (output, shares) = deal::<MinSig, _, N3f1>(&mut rng, Mode::NonZeroCounter, members.clone())
+        .map_err(|_| CommitteeError::Deal)?;
     let keys = signers.into_iter().map(|signer| {
         let share = shares.get_value(&signer.public_key()).cloned().ok_or(CommitteeError::Deal)?;
         Ok(ValidatorKeys { signer, share })

@@ -26,7 +26,7 @@ use std::{
 use watch::Watch;
 
 /// Longest run in virtual time. A run that takes longer has stalled.
-pub const TIME_MAX: Duration = Duration::from_secs(600);
+pub const TIME_MAX: Duration = Duration::from_mins(10);
 
 /// What happens in a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,9 +45,18 @@ pub struct Scenario {
 impl Scenario {
     /// Four validators with good links, none of which ever fails.
     pub const fn calm(seed: u64, blocks: u64) -> Self {
-        let links = Links { latency: Duration::from_millis(10), jitter: Duration::from_millis(5), loss_percent: 0 };
+        let links =
+            Links { latency: Duration::from_millis(10), jitter: Duration::from_millis(5), loss_percent: 0 };
         let certificates = Certificates::Ed25519;
-        Self { seed, validators: 4, blocks, certificates, links, partitions: Vec::new(), crashes: Crashes::None }
+        Self {
+            seed,
+            validators: 4,
+            blocks,
+            certificates,
+            links,
+            partitions: Vec::new(),
+            crashes: Crashes::None,
+        }
     }
 }
 
@@ -81,9 +90,17 @@ pub struct Partition {
 pub enum Crashes {
     None,
     /// `count` random validators, again and again.
-    Random { every: Duration, downtime: Duration, count: usize },
+    Random {
+        every: Duration,
+        downtime: Duration,
+        count: usize,
+    },
     /// One validator, at a time.
-    Once { validator: usize, at: Duration, downtime: Duration },
+    Once {
+        validator: usize,
+        at: Duration,
+        downtime: Duration,
+    },
 }
 
 /// What a run led to. Two runs of one scenario are equal.
@@ -152,7 +169,9 @@ pub fn run(
     let watch = Watch::new(scenario.validators);
     // The simulator panics when time is up and when a task does.
     let ended = panic::catch_unwind(AssertUnwindSafe(|| match scenario.certificates {
-        Certificates::Ed25519 => Ok(cluster::run(Cluster::<Ordered>::new(scenario, subject, watch.clone())?, scenario)),
+        Certificates::Ed25519 => {
+            Ok(cluster::run(Cluster::<Ordered>::new(scenario, subject, watch.clone())?, scenario))
+        }
         Certificates::Threshold => {
             Ok(cluster::run(Cluster::<Threshold>::new(scenario, subject, watch.clone())?, scenario))
         }
@@ -170,7 +189,8 @@ pub fn run(
 
 fn valid(scenario: &Scenario) -> Result<(), SimulationError> {
     let refuse = |what| Err(SimulationError::Scenario { what });
-    let exists = |validator: usize| u32::try_from(validator).is_ok_and(|validator| validator < scenario.validators);
+    let exists =
+        |validator: usize| u32::try_from(validator).is_ok_and(|validator| validator < scenario.validators);
     if !(1..=VALIDATORS_MAX).contains(&scenario.validators) {
         return refuse("too few or too many validators");
     }
@@ -190,5 +210,6 @@ fn valid(scenario: &Scenario) -> Result<(), SimulationError> {
 /// What a panic said.
 fn words(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned())
 }

@@ -2,10 +2,7 @@
 //!
 //! All state of consensus lies in partitions named after the validator; `start` picks up where the last run ended.
 
-use crate::{
-    application::App,
-    block::Block,
-};
+use crate::{application::App, block::Block};
 use commonware_broadcast::buffered;
 use commonware_consensus::{
     Reporter,
@@ -23,8 +20,8 @@ use commonware_consensus::{
     },
     types::{Epoch, FixedEpocher, ViewDelta},
 };
-use commonware_cryptography::{Digested, Digestible as _, ed25519::PublicKey, sha256::Digest};
 use commonware_cryptography::certificate::ConstantProvider;
+use commonware_cryptography::{Digested, Digestible as _, ed25519::PublicKey, sha256::Digest};
 use commonware_p2p::{Blocker, Provider, Receiver, Sender};
 use commonware_parallel::Sequential;
 use commonware_runtime::{Clock, Handle, Metrics, Spawner, Storage, buffer::paged::CacheRef};
@@ -34,7 +31,10 @@ use commonware_storage::{
 };
 use commonware_utils::{NZDuration, NZU16, NZU64, NZUsize};
 use rand::CryptoRng;
-use std::{num::{NonZeroU64, NonZeroUsize}, time::Duration};
+use std::{
+    num::{NonZeroU64, NonZeroUsize},
+    time::Duration,
+};
 
 const MAILBOX_MAX: NonZeroUsize = NZUsize!(1_024);
 const BUFFER_BYTES: NonZeroUsize = NZUsize!(1 << 20);
@@ -76,6 +76,10 @@ pub(crate) struct Plan<C, L, P, B, M> {
 }
 
 /// Starts all parts as children of `context`; the handle is the engine's.
+#[expect(
+    clippy::too_many_lines,
+    reason = "three configurations, field by field; parts of it would need all its type parameters"
+)]
 pub(crate) async fn start<E, C, L, P, B, M, S, R>(
     context: &E,
     plan: Plan<C, L, P, B, M>,
@@ -125,7 +129,8 @@ where
     let digest = genesis.inner().digest();
     let certificates = archive(&partition, "certificates", &cache, scheme.certificate_codec_config());
     let certificates = prunable::Archive::init(context.child("certificates"), certificates).await?;
-    let blocks = prunable::Archive::init(context.child("blocks"), archive(&partition, "blocks", &cache, ())).await?;
+    let blocks =
+        prunable::Archive::init(context.child("blocks"), archive(&partition, "blocks", &cache, ())).await?;
     let (marshal, mailbox, _): (MarshalActor<_, Standard<Block>, _, _, _, _, _>, _, _) = MarshalActor::init(
         context.child("marshal"),
         certificates,

@@ -7,7 +7,9 @@ mod query;
 mod source;
 
 pub(crate) use query::logs_of;
-pub use query::{At, BlockAt, FeeHistory, LOG_BLOCKS_MAX, LOGS_MAX, LogFilter, LogsError, PlacedLog, QueryError};
+pub use query::{
+    At, BlockAt, FeeHistory, LOG_BLOCKS_MAX, LOGS_MAX, LogFilter, LogsError, PlacedLog, QueryError,
+};
 pub use source::{NonceOf, TransactionSource};
 
 use crate::{
@@ -56,7 +58,11 @@ struct Inner {
 
 impl Chain {
     /// Opens the chain in `path`, which is made if it does not exist.
-    pub fn open(path: &Path, genesis: &Genesis, source: Arc<dyn TransactionSource>) -> Result<Self, OpenError> {
+    pub fn open(
+        path: &Path,
+        genesis: &Genesis,
+        source: Arc<dyn TransactionSource>,
+    ) -> Result<Self, OpenError> {
         Self::with_store(genesis, source, |block, changes| Store::open(path, block, changes))
     }
 
@@ -120,7 +126,8 @@ impl Chain {
             at = layer.parent();
             layers.push(Arc::clone(layer));
         }
-        let header = layers.first().map_or(&inner.head.block.header, |layer| &layer.stored.block.header).clone();
+        let header =
+            layers.first().map_or(&inner.head.block.header, |layer| &layer.stored.block.header).clone();
         Some((header, View::new(layers, Arc::clone(&inner.snapshot))))
     }
 
@@ -142,7 +149,8 @@ impl Chain {
             if let Some(known) = self.source.recovered(transaction.hash()) {
                 return Ok(known);
             }
-            let sender = transaction.recover_signer().map_err(|_| ExecError::Signature(*transaction.hash()))?;
+            let sender =
+                transaction.recover_signer().map_err(|_| ExecError::Signature(*transaction.hash()))?;
             Ok(Arc::new(Recovered::new_unchecked(transaction.clone(), sender)))
         };
         transactions.iter().map(recover).collect()
@@ -171,7 +179,9 @@ impl Chain {
             timestamp: header.timestamp,
         };
         let invalid = |error: ExecError| match error {
-            error @ (ExecError::Trie(_) | ExecError::State { .. }) => MachineError::Store { source: Box::new(error) },
+            error @ (ExecError::Trie(_) | ExecError::State { .. }) => {
+                MachineError::Store { source: Box::new(error) }
+            }
             error => MachineError::Invalid { hash, what: chain_of(&error) },
         };
         let transactions = self.recover(&block.body.transactions).map_err(invalid)?;
@@ -190,7 +200,8 @@ impl Chain {
             prune(&mut inner);
         }
         let transactions = layer.stored.block.body.transactions.iter().zip(&layer.stored.senders);
-        let included: Vec<_> = transactions.map(|(transaction, sender)| (*sender, *transaction.hash())).collect();
+        let included: Vec<_> =
+            transactions.map(|(transaction, sender)| (*sender, *transaction.hash())).collect();
         if let Some((_, view)) = self.state_after(&layer.stored.hash) {
             self.source.settle(&included, &|address| view.nonce(address).unwrap_or_default());
         }
@@ -297,12 +308,22 @@ fn first_block(genesis: &Genesis) -> Result<(StoredBlock, Changes), OpenError> {
             changes.code.insert(code_hash, account.code.clone());
         }
         let storage = account.storage.iter().filter(|(_, value)| !value.is_zero());
-        changes.storage.extend(storage.map(|(slot, value)| ((*address, U256::from_be_bytes(slot.0)), U256::from_be_bytes(value.0))));
-        let account = Account { nonce: account.nonce, balance: account.balance, code_hash, storage_root: EMPTY_ROOT_HASH };
+        changes
+            .storage
+            .extend(storage.map(|(slot, value)| {
+                ((*address, U256::from_be_bytes(slot.0)), U256::from_be_bytes(value.0))
+            }));
+        let account = Account {
+            nonce: account.nonce,
+            balance: account.balance,
+            code_hash,
+            storage_root: EMPTY_ROOT_HASH,
+        };
         changes.accounts.insert(*address, Some(account));
     }
     let state_root = apply(crate::state::NodeStore::empty(), EMPTY_ROOT_HASH, &mut changes);
-    let state_root = state_root.map_err(|_| crate::state::StoreError::Damaged { what: "genesis", source: None })?;
+    let state_root =
+        state_root.map_err(|_| crate::state::StoreError::Damaged { what: "genesis", source: None })?;
     let header = Header {
         ommers_hash: EMPTY_OMMER_ROOT_HASH,
         state_root,
@@ -320,7 +341,8 @@ fn first_block(genesis: &Genesis) -> Result<(StoredBlock, Changes), OpenError> {
         requests_hash: Some(EMPTY_REQUESTS_HASH),
         ..Header::default()
     };
-    let body = BlockBody { transactions: Vec::new(), ommers: Vec::new(), withdrawals: Some(Withdrawals::default()) };
+    let body =
+        BlockBody { transactions: Vec::new(), ommers: Vec::new(), withdrawals: Some(Withdrawals::default()) };
     let hash = header.hash_slow();
     let block = Arc::new(EthBlock { header, body });
     Ok((StoredBlock { hash, block, senders: Vec::new(), receipts: Vec::new() }, changes))

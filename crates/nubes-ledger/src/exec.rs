@@ -7,8 +7,8 @@ mod call;
 pub(crate) mod fees;
 mod rules;
 
-pub use call::{CallFailure, CallOutcome};
 pub(crate) use call::{AccountOverride, CallInput, Overrides, call, estimate};
+pub use call::{CallFailure, CallOutcome};
 pub(crate) use rules::{Rules, evm_env};
 
 use crate::state::{Account, Changes, StoredBlock, TrieError, View, apply};
@@ -130,9 +130,14 @@ fn run(
     state.merge_transitions(BundleRetention::PlainState);
     let mut changes = to_changes(view, &state.take_bundle());
     let state_root = apply(view.nodes(), input.parent.state_root, &mut changes)?;
-    let header = header(&input, base_fee, &packed, &result.receipts, (state_root, result.gas_used, result.requests));
+    let header =
+        header(&input, base_fee, &packed, &result.receipts, (state_root, result.gas_used, result.requests));
     let hash = header.hash_slow();
-    let body = BlockBody { transactions: packed.transactions, ommers: Vec::new(), withdrawals: Some(Withdrawals::default()) };
+    let body = BlockBody {
+        transactions: packed.transactions,
+        ommers: Vec::new(),
+        withdrawals: Some(Withdrawals::default()),
+    };
     let block = Arc::new(EthBlock { header, body });
     let stored = StoredBlock { hash, block, senders: packed.senders, receipts: result.receipts };
     Ok(Executed { stored, changes, rejected: packed.rejected })
@@ -182,7 +187,9 @@ fn is_full(error: &BlockExecutionError) -> bool {
     use alloy_evm::block::BlockValidationError;
     matches!(
         error,
-        BlockExecutionError::Validation(BlockValidationError::TransactionGasLimitMoreThanAvailableBlockGas { .. })
+        BlockExecutionError::Validation(
+            BlockValidationError::TransactionGasLimitMoreThanAvailableBlockGas { .. }
+        )
     )
 }
 
@@ -254,11 +261,32 @@ fn compare(given: &Header, expected: &Header) -> Result<(), ExecError> {
             }
         )*};
     }
-    same!(parent_hash, number, timestamp, mix_hash, parent_beacon_block_root, beneficiary, gas_limit, base_fee_per_gas);
-    same!(gas_used, transactions_root, receipts_root, logs_bloom, state_root, requests_hash, withdrawals_root);
+    same!(
+        parent_hash,
+        number,
+        timestamp,
+        mix_hash,
+        parent_beacon_block_root,
+        beneficiary,
+        gas_limit,
+        base_fee_per_gas
+    );
+    same!(
+        gas_used,
+        transactions_root,
+        receipts_root,
+        logs_bloom,
+        state_root,
+        requests_hash,
+        withdrawals_root
+    );
     same!(ommers_hash, difficulty, nonce, extra_data, blob_gas_used, excess_blob_gas);
     if given == expected {
         return Ok(());
     }
-    Err(ExecError::Header { field: "a later fork's", given: "present".to_owned(), expected: "absent".to_owned() })
+    Err(ExecError::Header {
+        field: "a later fork's",
+        given: "present".to_owned(),
+        expected: "absent".to_owned(),
+    })
 }

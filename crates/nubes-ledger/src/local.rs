@@ -37,12 +37,16 @@ impl Ledger for LocalLedger {
         let chain = Arc::clone(&self.chain);
         let input = CallInput { to: Some(to), data, ..CallInput::default() };
         let run = move || chain.call(&input, BlockAt::Head, &Overrides::default());
-        let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| CallError::Unreachable { source };
-        let outcome = tokio::task::spawn_blocking(run).await.map_err(|source| unreachable(Box::new(source)))?;
+        let unreachable =
+            |source: Box<dyn std::error::Error + Send + Sync>| CallError::Unreachable { source };
+        let outcome =
+            tokio::task::spawn_blocking(run).await.map_err(|source| unreachable(Box::new(source)))?;
         match outcome.map_err(|source| unreachable(Box::new(source)))? {
             Ok(outcome) => Ok(outcome.output),
             Err(CallFailure::Reverted { data }) => Err(CallError::Reverted { data }),
-            Err(CallFailure::Halted { reason } | CallFailure::Refused { reason }) => Err(CallError::Failed { what: reason }),
+            Err(CallFailure::Halted { reason } | CallFailure::Refused { reason }) => {
+                Err(CallError::Failed { what: reason })
+            }
         }
     }
 
@@ -85,7 +89,9 @@ impl Ledger for LocalLedger {
                 Ok(block) => block.number(),
                 Err(BroadcastStreamRecvError::Lagged(_)) => chain.head().number(),
             };
-            let missed: Vec<_> = (*next..=to).filter_map(|number| chain.block(BlockAt::Number(number)).ok().flatten()).collect();
+            let missed: Vec<_> = (*next..=to)
+                .filter_map(|number| chain.block(BlockAt::Number(number)).ok().flatten())
+                .collect();
             *next = (*next).max(to + 1);
             std::future::ready(Some(futures_util::stream::iter(missed)))
         });
@@ -100,7 +106,11 @@ fn final_block(block: &StoredBlock) -> FinalBlock {
         hash: block.hash,
         timestamp: block.block.header.timestamp,
         logs: logs
-            .map(|log| Log { address: log.address, topics: log.topics().to_vec(), data: log.data.data.clone() })
+            .map(|log| Log {
+                address: log.address,
+                topics: log.topics().to_vec(),
+                data: log.data.data.clone(),
+            })
             .collect(),
     }
 }

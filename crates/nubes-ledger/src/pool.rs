@@ -73,7 +73,16 @@ impl Pool {
         let balance = chain.balance(&sender, at).map_err(state)?;
         checked.check_state(nonce, balance)?;
         let transaction = checked.into_inner();
-        self.queue.lock().insert(Arc::clone(&transaction), nonce)?;
+        {
+            let mut queue = self.queue.lock();
+            // The sender pays for what waits before as well.
+            let others = queue.cost_without(&sender, transaction.nonce());
+            let want = others.saturating_add(cost(transaction.inner()));
+            if balance < want && queue.get(transaction.inner().hash()).is_none() {
+                return Err(PoolError::Funds { sender, have: balance, want });
+            }
+            queue.insert(Arc::clone(&transaction), nonce)?;
+        }
         self.arrivals.notify_waiters();
         Ok(transaction)
     }
@@ -106,7 +115,10 @@ impl Pool {
     }
 
     /// Batches of what clients bring, as peers hear them.
-    pub async fn next_batch(&self, news: &mut broadcast::Receiver<Arc<Recovered<TxEnvelope>>>) -> Option<Bytes> {
+    pub async fn next_batch(
+        &self,
+        news: &mut broadcast::Receiver<Arc<Recovered<TxEnvelope>>>,
+    ) -> Option<Bytes> {
         wire::next_batch(news).await
     }
 }

@@ -18,7 +18,7 @@ use crate::{chain::Chain, pool::Pool};
 use filters::Filters;
 use jsonrpsee::{
     RpcModule,
-    server::{BatchRequestConfig, ServerBuilder, ServerConfig, ServerHandle, RandomStringIdProvider},
+    server::{BatchRequestConfig, RandomStringIdProvider, ServerBuilder, ServerConfig, ServerHandle},
 };
 use nubes_base::Clock;
 use std::{net::SocketAddr, sync::Arc};

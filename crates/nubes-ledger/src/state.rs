@@ -13,8 +13,8 @@ mod store;
 mod trie;
 mod view;
 
-pub use codec::StoredBlock;
 pub(crate) use codec::Account;
+pub use codec::StoredBlock;
 pub(crate) use layer::{Changes, Layer};
 pub use store::{OpenError, StoreError};
 pub(crate) use store::{Snapshot, Store};

@@ -4,7 +4,12 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
 #[derive(Debug, Parser)]
-#[command(name = "nubes", version, about = "The whole cloud in one binary: ledger, storage, functions, sites", max_term_width = 100)]
+#[command(
+    name = "nubes",
+    version,
+    about = "The whole cloud in one binary: ledger, storage, functions, sites",
+    max_term_width = 100
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) shared: Shared,

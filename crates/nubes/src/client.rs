@@ -49,7 +49,8 @@ pub(crate) struct Receipt {
 impl Client {
     pub(crate) fn new(door: &str) -> Result<Self, Failure> {
         let http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).no_proxy().build();
-        let http = http.map_err(|source| Failure::new(1015, Exit::Network, "no HTTP client").because(source))?;
+        let http =
+            http.map_err(|source| Failure::new(1015, Exit::Network, "no HTTP client").because(source))?;
         Ok(Self { http, door: door.trim_end_matches('/').to_owned() })
     }
 
@@ -63,9 +64,10 @@ impl Client {
 
     fn unreachable(&self, url: &str, source: reqwest::Error) -> Failure {
         let exit = if source.is_timeout() { Exit::TimedOut } else { Exit::Network };
-        Failure::new(1015, exit, format!("no answer from {url}"))
-            .because(source)
-            .help(format!("is a node running? start one with `nubes dev`, or name another with --node (now {})", self.door))
+        Failure::new(1015, exit, format!("no answer from {url}")).because(source).help(format!(
+            "is a node running? start one with `nubes dev`, or name another with --node (now {})",
+            self.door
+        ))
     }
 
     /// GET or POST below the front door; an error status becomes a failure with the node's own words.
@@ -80,21 +82,31 @@ impl Client {
         }
         let status = answer.status();
         let problem: Value = answer.json().await.unwrap_or_default();
-        let code = problem.get("code").and_then(Value::as_str).and_then(|text| text.parse::<nubes_base::Code>().ok());
+        let code = problem
+            .get("code")
+            .and_then(Value::as_str)
+            .and_then(|text| text.parse::<nubes_base::Code>().ok());
         let detail = problem.get("detail").or_else(|| problem.get("title")).and_then(Value::as_str);
         let exit = if status == reqwest::StatusCode::NOT_FOUND { Exit::NotFound } else { Exit::Failure };
-        let what = format!("the node answered {status}{}", detail.map(|text| format!(": {text}")).unwrap_or_default());
+        let what = format!(
+            "the node answered {status}{}",
+            detail.map(|text| format!(": {text}")).unwrap_or_default()
+        );
         Err(Failure::new(code.map_or(1021, nubes_base::Code::number), exit, what))
     }
 
-    pub(crate) async fn json<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
+    pub(crate) async fn json<T: DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<T, Failure> {
         let answer = self.send(request).await?;
         let url = answer.url().to_string();
         if answer.content_length().is_some_and(|bytes| bytes > ANSWER_BYTES_MAX) {
             return Err(Failure::new(1021, Exit::Failure, format!("the answer of {url} is too long")));
         }
         answer.json().await.map_err(|source| {
-            Failure::new(1021, Exit::Failure, format!("{url} did not answer as a Nubes node does")).because(source)
+            Failure::new(1021, Exit::Failure, format!("{url} did not answer as a Nubes node does"))
+                .because(source)
         })
     }
 
@@ -105,7 +117,8 @@ impl Client {
     /// Which of these blocks the node does not have.
     pub(crate) async fn missing(&self, cids: &[Cid]) -> Result<Vec<String>, Failure> {
         let cids: Vec<String> = cids.iter().map(ToString::to_string).collect();
-        let request = self.http.post(format!("{}/api/v1/blocks/missing", self.door)).json(&json!({ "cids": cids }));
+        let request =
+            self.http.post(format!("{}/api/v1/blocks/missing", self.door)).json(&json!({ "cids": cids }));
         let answer: Missing = self.json(request).await?;
         Ok(answer.missing)
     }
@@ -116,7 +129,12 @@ impl Client {
         self.send(request).await.map(|_| ())
     }
 
-    pub(crate) async fn rpc<T: DeserializeOwned>(&self, url: &str, method: &str, params: Value) -> Result<T, Failure> {
+    pub(crate) async fn rpc<T: DeserializeOwned>(
+        &self,
+        url: &str,
+        method: &str,
+        params: Value,
+    ) -> Result<T, Failure> {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let answer: RpcAnswer = self.json(self.http.post(url).json(&body)).await?;
         if let Some(error) = answer.error {
@@ -125,7 +143,8 @@ impl Client {
             return Err(Failure::new(1019, exit, what));
         }
         serde_json::from_value(answer.result.unwrap_or_default()).map_err(|source| {
-            Failure::new(1021, Exit::Failure, format!("{method} did not answer as Ethereum nodes do")).because(source)
+            Failure::new(1021, Exit::Failure, format!("{method} did not answer as Ethereum nodes do"))
+                .because(source)
         })
     }
 

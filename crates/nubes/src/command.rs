@@ -48,7 +48,8 @@ pub(crate) fn run(command: Command, output: Output) -> Result<(), Failure> {
 
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|source| Failure::new(1024, Exit::Failure, "no runtime").because(source))?;
+    let runtime =
+        runtime.map_err(|source| Failure::new(1024, Exit::Failure, "no runtime").because(source))?;
     // Boxed: a command's future holds a whole node and would not fit the main thread's stack.
     runtime.block_on(Box::pin(work))
 }

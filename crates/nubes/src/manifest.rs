@@ -78,7 +78,8 @@ impl Manifest {
 
     pub(crate) fn parse(dir: &Path, text: &str) -> Result<Self, Failure> {
         let document = Document::parse(text).map_err(|error| {
-            let failure = Failure::new(1005, Exit::Failure, format!("{FILE_NAME} is not TOML: {}", error.message()));
+            let failure =
+                Failure::new(1005, Exit::Failure, format!("{FILE_NAME} is not TOML: {}", error.message()));
             match error.span() {
                 Some(span) => failure.at(place(text, span, "here")),
                 None => failure,
@@ -132,7 +133,8 @@ fn read_function(mut section: Section<'_>) -> Result<Function, Failure> {
 }
 
 fn read_contract(mut section: Section<'_>) -> Result<Contract, Failure> {
-    let contract = Contract { artifact: section.required_input("artifact")?, build: section.string("build")? };
+    let contract =
+        Contract { artifact: section.required_input("artifact")?, build: section.string("build")? };
     section.finish()?;
     Ok(contract)
 }

@@ -55,14 +55,21 @@ impl Node {
             None => None,
         };
         let gateway = match config.file.door {
-            Some(address) => Some(Gateway::start(address, &data, (&chain, &pool), (rpc.as_ref(), &genesis)).await?),
+            Some(address) => {
+                Some(Gateway::start(address, &data, (&chain, &pool), (rpc.as_ref(), &genesis)).await?)
+            }
             None => None,
         };
         let engine = start_engine(config, &chain, &data)?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(gossip(Arc::clone(&pool), engine.gossip(), stop.clone()));
         tasks.close();
-        tracing::info!(node = config.file.name, chain = genesis.chain_id, head = chain.head().number(), "node started");
+        tracing::info!(
+            node = config.file.name,
+            chain = genesis.chain_id,
+            head = chain.head().number(),
+            "node started"
+        );
         Ok(Self { engine, rpc, gateway, stop, tasks })
     }
 
@@ -101,13 +108,19 @@ async fn open_chain(
 ) -> Result<Arc<Chain>, Failure> {
     let (file, genesis) = (path.to_owned(), genesis.clone());
     let opened = tokio::task::spawn_blocking(move || Chain::open(&file, &genesis, source)).await;
-    let opened = opened.map_err(|source| Failure::new(1024, Exit::Failure, "opening stopped").because(source))?;
+    let opened =
+        opened.map_err(|source| Failure::new(1024, Exit::Failure, "opening stopped").because(source))?;
     let chain = opened.map_err(|error| match error {
         OpenError::OtherChain { .. } => {
-            Failure::new(1011, Exit::Usage, format!("{} belongs to another chain", path.display())).because(error)
+            Failure::new(1011, Exit::Usage, format!("{} belongs to another chain", path.display()))
+                .because(error)
         }
-        OpenError::InUse => Failure::new(1012, Exit::Failure, format!("{} is in use", path.display())).because(error),
-        error => Failure::new(2001, Exit::Failure, format!("{} cannot be opened", path.display())).because(error),
+        OpenError::InUse => {
+            Failure::new(1012, Exit::Failure, format!("{} is in use", path.display())).because(error)
+        }
+        error => {
+            Failure::new(2001, Exit::Failure, format!("{} cannot be opened", path.display())).because(error)
+        }
     })?;
     Ok(Arc::new(chain))
 }
@@ -137,12 +150,15 @@ fn start_engine(config: &NodeConfig, chain: &Arc<Chain>, data: &Path) -> Result<
     let mut peers = Vec::new();
     for member in &file.validators {
         let key = hex::decode(&member.key).map_err(|source| refuse("a key is not hex").because(source))?;
-        let identity = Identity::from_bytes(&key).map_err(|source| refuse("a key is not valid").because(source))?;
+        let identity =
+            Identity::from_bytes(&key).map_err(|source| refuse("a key is not valid").because(source))?;
         peers.push(Peer { identity, address: member.address });
     }
     let members: Vec<_> = peers.iter().map(|peer| peer.identity.clone()).collect();
-    let sharing = hex::decode(&file.public).map_err(|source| refuse("`public` is not hex").because(source))?;
-    let committee = Committee::new(&members, &sharing).map_err(|source| refuse("no valid committee").because(source))?;
+    let sharing =
+        hex::decode(&file.public).map_err(|source| refuse("`public` is not hex").because(source))?;
+    let committee =
+        Committee::new(&members, &sharing).map_err(|source| refuse("no valid committee").because(source))?;
     let engine = nubes_consensus::Config {
         namespace: [b"nubes/".as_slice(), chain.genesis_hash().as_slice()].concat(),
         keys: network::read_keys(&config.path(&config.file.keys))?,

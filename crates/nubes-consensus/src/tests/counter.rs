@@ -2,7 +2,8 @@
 
 use crate::machine::{EthBlock, MachineError, Slot, StateMachine};
 use alloy_consensus::{
-    BlockBody, EMPTY_OMMER_ROOT_HASH, Header, SignableTransaction as _, Transaction as _, TxEnvelope, TxLegacy, proofs,
+    BlockBody, EMPTY_OMMER_ROOT_HASH, Header, SignableTransaction as _, Transaction as _, TxEnvelope,
+    TxLegacy, proofs,
 };
 use alloy_primitives::{B256, Signature, U256, keccak256};
 use bytes::Bytes;
@@ -146,7 +147,8 @@ impl StateMachine for Counter {
     fn build(&self, slot: &Slot) -> Result<EthBlock, MachineError> {
         let mut inner = self.inner.lock();
         let parent = inner.state(&slot.parent).ok_or(MachineError::UnknownParent { parent: slot.parent })?;
-        let height = inner.layers.get(&slot.parent).map_or(inner.finals.len() as u64 - 1, |(height, ..)| *height) + 1;
+        let height =
+            inner.layers.get(&slot.parent).map_or(inner.finals.len() as u64 - 1, |(height, ..)| *height) + 1;
         let mut transactions = inner.fresh(parent);
         if self.load == Load::Endless {
             transactions.push(transaction(height * 256 + u64::from(slot.seed[0])));
@@ -161,7 +163,10 @@ impl StateMachine for Counter {
         let header = &block.header;
         let mut inner = self.inner.lock();
         let parent = header.parent_hash;
-        let state = inner.state(&parent).ok_or(MachineError::UnknownParent { parent })?.after(&block.body.transactions);
+        let state = inner
+            .state(&parent)
+            .ok_or(MachineError::UnknownParent { parent })?
+            .after(&block.body.transactions);
         if state.root(self.defect) != header.state_root {
             return Err(MachineError::Invalid { hash, what: "another state root".to_owned() });
         }
@@ -186,7 +191,8 @@ impl StateMachine for Counter {
         let (_, _, state) = inner.layers.remove(&hash).unwrap();
         inner.finals.push((hash, state));
         inner.layers.retain(|_, (height, ..)| *height > block.header.number);
-        *self.disk.0.lock() = if self.defect == Defect::DurableTooEarly { before } else { inner.finals.clone() };
+        *self.disk.0.lock() =
+            if self.defect == Defect::DurableTooEarly { before } else { inner.finals.clone() };
         self.moved.notify_all();
         Ok(())
     }
@@ -209,7 +215,8 @@ impl StateMachine for Counter {
 
 /// Worth its nonce plus one.
 pub(crate) fn transaction(nonce: u64) -> TxEnvelope {
-    let transaction = TxLegacy { chain_id: Some(1), nonce, value: U256::from(nonce % 1_000 + 1), ..TxLegacy::default() };
+    let transaction =
+        TxLegacy { chain_id: Some(1), nonce, value: U256::from(nonce % 1_000 + 1), ..TxLegacy::default() };
     transaction.into_signed(Signature::test_signature()).into()
 }
 
@@ -240,5 +247,8 @@ fn block(slot: &Slot, number: u64, state_root: B256, transactions: Vec<TxEnvelop
         parent_beacon_block_root: Some(slot.context),
         ..Header::default()
     };
-    EthBlock { header, body: BlockBody { transactions, ommers: Vec::new(), withdrawals: Some(Vec::new().into()) } }
+    EthBlock {
+        header,
+        body: BlockBody { transactions, ommers: Vec::new(), withdrawals: Some(Vec::new().into()) },
+    }
 }

@@ -51,7 +51,10 @@ fn a_committee_that_does_not_fit_its_sharing_is_refused() {
     let (members, sharing) = (committee.members(), committee.sharing_bytes());
     let twice = [&members[..3], &members[..1]].concat();
     assert!(matches!(Committee::new(&twice, &sharing), Err(CommitteeError::Duplicate)));
-    assert!(matches!(Committee::new(&members[..3], &sharing), Err(CommitteeError::Seats { seats: 4, members: 3 })));
+    assert!(matches!(
+        Committee::new(&members[..3], &sharing),
+        Err(CommitteeError::Seats { seats: 4, members: 3 })
+    ));
     assert!(matches!(Committee::new(&members, &[sharing, vec![0]].concat()), Err(CommitteeError::Key(_))));
 }
 

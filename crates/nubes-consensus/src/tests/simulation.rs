@@ -34,7 +34,8 @@ fn simulate(scenario: &Scenario, plant: Plant) -> Result<Outcome, SimulationErro
 }
 
 fn lossy(scenario: Scenario) -> Scenario {
-    let links = Links { latency: Duration::from_millis(50), jitter: Duration::from_millis(40), loss_percent: 10 };
+    let links =
+        Links { latency: Duration::from_millis(50), jitter: Duration::from_millis(40), loss_percent: 10 };
     Scenario { links, ..scenario }
 }
 
@@ -49,7 +50,8 @@ fn crashing(scenario: Scenario) -> Scenario {
 
 #[track_caller]
 fn twice_the_same(scenario: &Scenario) {
-    let first = simulate(scenario, HEALTHY).unwrap_or_else(|error| panic!("seed {}: {error:?}", scenario.seed));
+    let first =
+        simulate(scenario, HEALTHY).unwrap_or_else(|error| panic!("seed {}: {error:?}", scenario.seed));
     assert_eq!(first, simulate(scenario, HEALTHY).unwrap(), "seed {}", scenario.seed);
     assert!(first.heights.iter().all(|height| *height >= scenario.blocks), "{first:?}");
     assert!(first.hashes.len() as u64 >= scenario.blocks);
@@ -58,9 +60,7 @@ fn twice_the_same(scenario: &Scenario) {
 #[test]
 fn ten_seeds_with_loss_a_partition_and_crashes_run_twice_the_same_slow() {
     for seed in 0..10 {
-        twice_the_same(&lossy(Scenario::calm(seed, 30)));
-        twice_the_same(&split(Scenario::calm(seed, 30)));
-        twice_the_same(&crashing(Scenario::calm(seed, 50)));
+        twice_the_same(&crashing(split(lossy(Scenario::calm(seed, 30)))));
     }
 }
 
@@ -87,31 +87,20 @@ fn one_and_seven_validators_agree_too() {
 }
 
 #[test]
-fn a_validator_away_for_500_blocks_catches_up_slow() {
-    let crashes = Crashes::Once { validator: 3, at: SECOND, downtime: 200 * SECOND };
-    let scenario = Scenario { crashes, ..Scenario::calm(0, 600) };
-    let outcome = simulate(&scenario, HEALTHY).unwrap();
-    assert_eq!(outcome.crashes, 1);
-    assert!(outcome.heights[3] >= 600);
-}
-
-#[test]
 fn a_machine_with_other_states_is_found() {
     let plant = Plant { validator: 2, defect: Defect::WrongRoot, ..HEALTHY };
     let error = simulate(&Scenario::calm(0, 30), plant).unwrap_err();
-    let found = matches!(error, SimulationError::Machine { validator: 2, source: MachineError::Invalid { .. } });
+    let found =
+        matches!(error, SimulationError::Machine { validator: 2, source: MachineError::Invalid { .. } });
     assert!(found, "{error:?}");
 }
 
-/// A crash of validator 1 in each of some seeds.
+/// Of five runs in each of which validator 1 crashes once, those in which it is seen to have lost something.
 fn found_in(plant: Plant) -> usize {
     let found = (0..5).filter(|seed| {
-        let crashes = Crashes::Once { validator: 1, at: 2 * SECOND, downtime: SECOND };
+        let crashes = Crashes::Once { validator: 1, at: 4 * SECOND, downtime: SECOND };
         match simulate(&Scenario { crashes, ..Scenario::calm(*seed, 60) }, plant) {
-            Ok(outcome) => {
-                println!("{outcome:?}");
-                false
-            }
+            Ok(_) => false,
             Err(SimulationError::Lost { validator: 1, .. }) => true,
             Err(error) => panic!("{error:?}"),
         }
@@ -131,10 +120,10 @@ fn a_machine_that_calls_a_block_durable_too_early_is_found() {
 
 #[test]
 fn a_caller_s_check_ends_the_run() {
-    let make = |_, _| Arc::new(Counter::new(Load::Endless, Defect::None, Arc::default())) as Arc<dyn StateMachine>;
-    let check = |machines: &[Arc<dyn StateMachine>]| match machines.iter().any(|machine| machine.head().0 >= 3) {
-        true => Err("height 3".to_owned()),
-        false => Ok(()),
+    let make =
+        |_, _| Arc::new(Counter::new(Load::Endless, Defect::None, Arc::default())) as Arc<dyn StateMachine>;
+    let check = |machines: &[Arc<dyn StateMachine>]| {
+        if machines.iter().any(|machine| machine.head().0 >= 3) { Err("height 3".to_owned()) } else { Ok(()) }
     };
     let error = run(&Scenario::calm(0, 10), make, check).unwrap_err();
     assert!(matches!(&error, SimulationError::Check { what } if what == "height 3"), "{error:?}");
@@ -143,7 +132,8 @@ fn a_caller_s_check_ends_the_run() {
 #[test]
 fn two_of_four_make_no_progress_and_the_run_says_so_slow() {
     let cut = Partition { from: SECOND, until: 10_000 * SECOND, group: vec![0, 1] };
-    let error = simulate(&Scenario { partitions: vec![cut], ..Scenario::calm(0, 1_000) }, HEALTHY).unwrap_err();
+    let error =
+        simulate(&Scenario { partitions: vec![cut], ..Scenario::calm(0, 1_000) }, HEALTHY).unwrap_err();
     assert!(matches!(error, SimulationError::Stalled { .. }), "{error:?}");
 }
 
@@ -152,8 +142,11 @@ fn a_scenario_about_nobody_is_refused() {
     let crash = Crashes::Once { validator: 4, at: SECOND, downtime: SECOND };
     let cut = Partition { from: SECOND, until: SECOND, group: vec![0] };
     let calm = || Scenario::calm(0, 1);
-    let scenarios =
-        [Scenario { crashes: crash, ..calm() }, Scenario { partitions: vec![cut], ..calm() }, Scenario { validators: 0, ..calm() }];
+    let scenarios = [
+        Scenario { crashes: crash, ..calm() },
+        Scenario { partitions: vec![cut], ..calm() },
+        Scenario { validators: 0, ..calm() },
+    ];
     for scenario in scenarios {
         assert!(matches!(simulate(&scenario, HEALTHY), Err(SimulationError::Scenario { .. })));
     }

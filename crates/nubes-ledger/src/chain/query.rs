@@ -102,8 +102,13 @@ impl LogFilter {
     /// False if the header's bloom filter rules the block out.
     fn may_match(&self, header: &Header) -> bool {
         let has = |bytes: &[u8]| header.logs_bloom.contains_input(alloy_primitives::BloomInput::Raw(bytes));
-        let address = self.addresses.is_empty() || self.addresses.iter().any(|address| has(address.as_slice()));
-        address && self.topics.iter().all(|wanted| wanted.is_empty() || wanted.iter().any(|topic| has(topic.as_slice())))
+        let address =
+            self.addresses.is_empty() || self.addresses.iter().any(|address| has(address.as_slice()));
+        address
+            && self
+                .topics
+                .iter()
+                .all(|wanted| wanted.is_empty() || wanted.iter().any(|topic| has(topic.as_slice())))
     }
 }
 
@@ -166,7 +171,11 @@ impl Chain {
             (inner.head.hash, Arc::clone(&inner.snapshot))
         };
         let header = block.block.header.clone();
-        let view = if block.hash == head { View::new(Vec::new(), snapshot) } else { View::past(header.state_root, snapshot) };
+        let view = if block.hash == head {
+            View::new(Vec::new(), snapshot)
+        } else {
+            View::past(header.state_root, snapshot)
+        };
         Ok((header, block.hash, view))
     }
 

@@ -3,12 +3,16 @@
 use super::{BlockInput, evm_env};
 use crate::state::View;
 use alloy_consensus::Header;
+use alloy_eips::{eip2930::AccessList, eip7702::SignedAuthorization};
 use alloy_evm::{Evm, EvmFactory, eth::EthEvmFactory};
-use alloy_eips::eip2930::AccessList;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use revm::{
     bytecode::Bytecode,
-    context::{TxEnv, result::{ExecutionResult, Output}},
+    context::{
+        TxEnv,
+        result::{EVMError, ExecutionResult, InvalidTransaction, Output},
+    },
+    context_interface::either::Either,
     database::{CacheDB, WrapDatabaseRef},
     database_interface::DatabaseRef,
 };
@@ -31,6 +35,8 @@ pub(crate) struct CallInput {
     /// Zero: the caller pays nothing and needs no balance for gas.
     pub(crate) gas_price: u128,
     pub(crate) access_list: AccessList,
+    /// EIP-7702.
+    pub(crate) authorizations: Vec<SignedAuthorization>,
 }
 
 /// State that the caller wants to pretend.
@@ -84,7 +90,8 @@ pub(crate) fn call(
         seed: header.mix_hash,
         context: header.parent_beacon_block_root.unwrap_or_default(),
     };
-    let mut env = evm_env(&block, super::fees::next_base_fee(header));
+    let base_fee = super::fees::next_base_fee(header);
+    let mut env = evm_env(&block, base_fee);
     // A call looks at the block it names, not at the one after it.
     env.block_env.number = U256::from(header.number);
     env.cfg_env.disable_nonce_check = true;
@@ -101,11 +108,16 @@ pub(crate) fn call(
         gas_price: input.gas_price,
         chain_id: Some(chain_id),
         access_list: input.access_list.clone(),
-        tx_type: u8::from(!input.access_list.is_empty()),
+        authorization_list: input.authorizations.iter().cloned().map(Either::Left).collect(),
+        tx_type: match (input.authorizations.is_empty(), input.access_list.is_empty()) {
+            (false, _) => 4,
+            (true, false) => 1,
+            (true, true) => 0,
+        },
         ..TxEnv::default()
     };
     let mut evm = EthEvmFactory::default().create_evm(database, env);
-    let result = evm.transact_raw(transaction).map_err(|error| CallFailure::Refused { reason: error.to_string() })?;
+    let result = evm.transact_raw(transaction).map_err(|error| refused(&error, input, base_fee))?;
     match result.result {
         ExecutionResult::Success { output, gas, .. } => {
             let output = match output {
@@ -114,7 +126,9 @@ pub(crate) fn call(
             Ok(CallOutcome { output, gas_used: gas.tx_gas_used() })
         }
         ExecutionResult::Revert { output, .. } => Err(CallFailure::Reverted { data: output }),
-        ExecutionResult::Halt { reason, .. } => Err(CallFailure::Halted { reason: halt_text(&format!("{reason:?}")) }),
+        ExecutionResult::Halt { reason, .. } => {
+            Err(CallFailure::Halted { reason: halt_text(&format!("{reason:?}")) })
+        }
     }
 }
 
@@ -131,6 +145,9 @@ pub(crate) fn estimate(
         call(view, block, &input, overrides)
     };
     let mut high = input.gas.unwrap_or(CALL_GAS_MAX).min(CALL_GAS_MAX);
+    if let Some(allowance) = allowance(view, input, overrides)? {
+        high = high.min(allowance);
+    }
     let used = with(high)?.gas_used;
     if used == TRANSFER_GAS {
         return Ok(TRANSFER_GAS);
@@ -154,6 +171,36 @@ pub(crate) fn estimate(
     Ok(high)
 }
 
+/// The gas that the caller can pay for after the value, if it names a price; as in geth.
+fn allowance(view: &View, input: &CallInput, overrides: &Overrides) -> Result<Option<u64>, CallFailure> {
+    if input.gas_price == 0 {
+        return Ok(None);
+    }
+    let pretended = overrides.accounts.get(&input.from).and_then(|account| account.balance);
+    let read = || view.basic_ref(input.from).map(|info| info.unwrap_or_default().balance);
+    let balance = pretended.map_or_else(read, Ok);
+    let balance = balance.map_err(|error| CallFailure::Refused { reason: error.to_string() })?;
+    let gas = balance.saturating_sub(input.value) / U256::from(input.gas_price);
+    Ok(Some(u64::try_from(gas).unwrap_or(u64::MAX)))
+}
+
+/// Why a message does not run, in geth's words: wallets match on them.
+fn refused<E: std::error::Error>(error: &EVMError<E>, input: &CallInput, base_fee: u64) -> CallFailure {
+    let (from, price) = (input.from, input.gas_price);
+    let reason = match error {
+        EVMError::Transaction(InvalidTransaction::LackOfFundForMaxFee { fee, balance }) => {
+            format!("insufficient funds for gas * price + value: address {from} have {balance} want {fee}")
+        }
+        EVMError::Transaction(InvalidTransaction::GasPriceLessThanBasefee) => {
+            format!(
+                "max fee per gas less than block base fee: address {from}, maxFeePerGas: {price}, baseFee: {base_fee}"
+            )
+        }
+        error => error.to_string(),
+    };
+    CallFailure::Refused { reason }
+}
+
 fn pretend(database: &mut CacheDB<WrapDatabaseRef<&View>>, overrides: &Overrides) -> Result<(), CallFailure> {
     let unreadable = |error: crate::state::ViewError| CallFailure::Refused { reason: error.to_string() };
     for (address, account) in &overrides.accounts {
@@ -170,7 +217,10 @@ fn pretend(database: &mut CacheDB<WrapDatabaseRef<&View>>, overrides: &Overrides
         let written = if account.replaces_storage {
             database.replace_account_storage(*address, slots)
         } else {
-            account.storage.iter().try_for_each(|(slot, value)| database.insert_account_storage(*address, *slot, *value))
+            account
+                .storage
+                .iter()
+                .try_for_each(|(slot, value)| database.insert_account_storage(*address, *slot, *value))
         };
         written.map_err(unreadable)?;
     }

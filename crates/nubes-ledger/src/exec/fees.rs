@@ -30,7 +30,8 @@ mod tests {
 
     #[track_caller]
     fn check(gas_used: u64, fee: u64, next: u64) {
-        let header = Header { gas_used, gas_limit: 30_000_000, base_fee_per_gas: Some(fee), ..Header::default() };
+        let header =
+            Header { gas_used, gas_limit: 30_000_000, base_fee_per_gas: Some(fee), ..Header::default() };
         assert_eq!(next_base_fee(&header), next);
     }
 

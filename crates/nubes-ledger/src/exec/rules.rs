@@ -19,9 +19,11 @@ impl EthereumHardforks for Rules {
         match fork {
             // Its one-time rescue of balances belongs to another chain's history.
             EthereumHardfork::Dao => ForkCondition::Never,
-            EthereumHardfork::Paris => {
-                ForkCondition::TTD { activation_block_number: 0, fork_block: Some(0), total_difficulty: U256::ZERO }
-            }
+            EthereumHardfork::Paris => ForkCondition::TTD {
+                activation_block_number: 0,
+                fork_block: Some(0),
+                total_difficulty: U256::ZERO,
+            },
             fork if fork <= EthereumHardfork::Osaka => ForkCondition::Timestamp(0),
             _ => ForkCondition::Never,
         }

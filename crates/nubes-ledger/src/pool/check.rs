@@ -82,7 +82,8 @@ fn check_fields(transaction: &TxEnvelope, want: u64) -> Result<(), PoolError> {
     if gas > TRANSACTION_GAS_MAX {
         return Err(PoolError::GasCap { cap: TRANSACTION_GAS_MAX, gas });
     }
-    if transaction.ty() == AUTHORIZATION_TYPE && transaction.authorization_list().is_none_or(<[_]>::is_empty) {
+    if transaction.ty() == AUTHORIZATION_TYPE && transaction.authorization_list().is_none_or(<[_]>::is_empty)
+    {
         return Err(PoolError::EmptyAuthorizations);
     }
     if transaction.max_fee_per_gas() < u128::from(BASE_FEE_MIN) {
@@ -116,7 +117,8 @@ fn check_gas(transaction: &TxEnvelope, have: u64) -> Result<(), PoolError> {
 }
 
 fn check_tip(transaction: &TxEnvelope, sender: Address) -> Result<(), PoolError> {
-    let (tip, fee) = (transaction.max_priority_fee_per_gas().unwrap_or_default(), transaction.max_fee_per_gas());
+    let (tip, fee) =
+        (transaction.max_priority_fee_per_gas().unwrap_or_default(), transaction.max_fee_per_gas());
     if tip > fee {
         return Err(PoolError::TipAboveFee { sender, tip, fee });
     }

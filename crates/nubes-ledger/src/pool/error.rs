@@ -20,7 +20,9 @@ pub enum PoolError {
     BlockGas,
     #[error("transaction gas limit too high (cap: {cap}, tx: {gas})")]
     GasCap { cap: u64, gas: u64 },
-    #[error("max priority fee per gas higher than max fee per gas: address {sender}, maxPriorityFeePerGas: {tip}, maxFeePerGas: {fee}")]
+    #[error(
+        "max priority fee per gas higher than max fee per gas: address {sender}, maxPriorityFeePerGas: {tip}, maxFeePerGas: {fee}"
+    )]
     TipAboveFee { sender: Address, tip: u128, fee: u128 },
     #[error("intrinsic gas too low: gas {have}, minimum needed {want}")]
     IntrinsicGas { have: u64, want: u64 },

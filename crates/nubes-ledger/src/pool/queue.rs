@@ -6,7 +6,7 @@
 use super::PoolError;
 use crate::chain::NonceOf;
 use alloy_consensus::{Transaction as _, TxEnvelope, transaction::Recovered};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
@@ -61,13 +61,16 @@ impl Queue {
         match replaced {
             Some(old) if !replaces(&transaction, &old.transaction) => return Err(PoolError::Replacement),
             Some(_) => {}
-            None if self.by_hash.len() >= POOL_TRANSACTIONS_MAX => return Err(PoolError::Full),
             None => {
                 let count = queue.map_or(0, BTreeMap::len);
                 if count >= SENDER_TRANSACTIONS_MAX {
                     return Err(PoolError::SenderFull { sender, count });
                 }
             }
+        }
+        let is_new = replaced.is_none();
+        if is_new && self.by_hash.len() >= POOL_TRANSACTIONS_MAX {
+            self.make_room(&transaction)?;
         }
         let waiting = Waiting { transaction, arrival: self.arrivals };
         self.arrivals += 1;
@@ -76,6 +79,30 @@ impl Queue {
         }
         self.by_hash.insert(hash, (sender, nonce));
         Ok(())
+    }
+
+    /// Evicts the cheapest of the senders' last transactions, if `new` pays more: taking the last leaves no gap.
+    fn make_room(&mut self, new: &TxEnvelope) -> Result<(), PoolError> {
+        let lasts = self.by_sender.values().filter_map(|queue| queue.last_key_value());
+        let cheapest =
+            lasts.map(|(_, last)| last).min_by_key(|last| (price(&last.transaction), Reverse(last.arrival)));
+        match cheapest {
+            Some(last) if price(&last.transaction) < price(new) => {
+                let hash = *last.transaction.inner().hash();
+                self.remove(&hash);
+                Ok(())
+            }
+            _ => Err(PoolError::Full),
+        }
+    }
+
+    /// What the sender's waiting transactions can cost at most, without the one at `nonce`.
+    pub(super) fn cost_without(&self, sender: &Address, nonce: u64) -> U256 {
+        let queue = self.by_sender.get(sender).into_iter().flatten();
+        let others = queue.filter(|(of, _)| **of != nonce);
+        others.fold(U256::ZERO, |sum, (_, waiting)| {
+            sum.saturating_add(super::cost(waiting.transaction.inner()))
+        })
     }
 
     pub(super) fn remove(&mut self, hash: &B256) {
@@ -141,6 +168,12 @@ impl Queue {
     }
 }
 
+/// What a transaction offers, whatever the base fee: its tip, then its fee cap.
+fn price(transaction: &TxEnvelope) -> (u128, u128) {
+    let cap = transaction.max_fee_per_gas();
+    (transaction.max_priority_fee_per_gas().unwrap_or(cap), cap)
+}
+
 /// Higher is better; None if the base fee is not covered.
 fn rank(waiting: &Waiting, base_fee: u64) -> Option<(u128, Reverse<u64>)> {
     let tip = waiting.transaction.effective_tip_per_gas(base_fee)?;
@@ -149,6 +182,8 @@ fn rank(waiting: &Waiting, base_fee: u64) -> Option<(u128, Reverse<u64>)> {
 
 fn replaces(new: &TxEnvelope, old: &TxEnvelope) -> bool {
     let raised = |price: u128| price.saturating_add(price.saturating_mul(REPLACEMENT_PERCENT).div_ceil(100));
-    let tip = |transaction: &TxEnvelope| transaction.max_priority_fee_per_gas().unwrap_or(transaction.max_fee_per_gas());
+    let tip = |transaction: &TxEnvelope| {
+        transaction.max_priority_fee_per_gas().unwrap_or(transaction.max_fee_per_gas())
+    };
     new.max_fee_per_gas() >= raised(old.max_fee_per_gas()) && tip(new) >= raised(tip(old))
 }

@@ -15,10 +15,16 @@ use jsonrpsee::{RpcModule, types::Params};
 use std::sync::Arc;
 
 pub(super) fn register(module: &mut RpcModule<Context>) -> Result<(), ServeError> {
-    module.register_method("eth_blockNumber", |_, context, _| ok(U64::from(context.chain.head().number())))?;
-    module.register_blocking_method("eth_getBlockByNumber", |params, context, _| block(&params, &context, by_number))?;
-    module.register_blocking_method("eth_getBlockByHash", |params, context, _| block(&params, &context, by_hash))?;
-    module.register_blocking_method("eth_getBlockReceipts", |params, context, _| receipts(&params, &context))?;
+    module
+        .register_method("eth_blockNumber", |_, context, _| ok(U64::from(context.chain.head().number())))?;
+    module.register_blocking_method("eth_getBlockByNumber", |params, context, _| {
+        block(&params, &context, by_number)
+    })?;
+    module.register_blocking_method("eth_getBlockByHash", |params, context, _| {
+        block(&params, &context, by_hash)
+    })?;
+    module
+        .register_blocking_method("eth_getBlockReceipts", |params, context, _| receipts(&params, &context))?;
     for (name, find) in [
         ("eth_getBlockTransactionCountByNumber", by_number as Find),
         ("eth_getBlockTransactionCountByHash", by_hash as Find),
@@ -31,15 +37,26 @@ pub(super) fn register(module: &mut RpcModule<Context>) -> Result<(), ServeError
     ] {
         module.register_blocking_method(name, move |params, context, _| nth(&params, &context, find))?;
     }
-    for name in ["eth_getUncleCountByBlockNumber", "eth_getUncleCountByBlockHash"] {
-        module.register_method(name, |_, _, _| ok(U64::ZERO))?;
+    for (name, find) in [
+        ("eth_getUncleCountByBlockNumber", by_number as Find),
+        ("eth_getUncleCountByBlockHash", by_hash as Find),
+    ] {
+        module.register_blocking_method(name, move |params, context, _| -> Result<_, RpcError> {
+            Ok(find(&mut params.sequence(), &context)?.map(|_| U64::ZERO))
+        })?;
     }
     for name in ["eth_getUncleByBlockNumberAndIndex", "eth_getUncleByBlockHashAndIndex"] {
         module.register_method(name, |_, _, _| Option::<Block>::None)?;
     }
-    module.register_blocking_method("eth_getTransactionByHash", |params, context, _| transaction(&params, &context))?;
-    module.register_blocking_method("eth_getRawTransactionByHash", |params, context, _| raw(&params, &context))?;
-    module.register_blocking_method("eth_getTransactionReceipt", |params, context, _| receipt(&params, &context))?;
+    module.register_blocking_method("eth_getTransactionByHash", |params, context, _| {
+        transaction(&params, &context)
+    })?;
+    module.register_blocking_method("eth_getRawTransactionByHash", |params, context, _| {
+        raw(&params, &context)
+    })?;
+    module.register_blocking_method("eth_getTransactionReceipt", |params, context, _| {
+        receipt(&params, &context)
+    })?;
     module.register_blocking_method("eth_getLogs", |params, context, _| -> Result<_, RpcError> {
         logs(&context, &params.one::<Filter>()?)
     })?;
@@ -82,7 +99,9 @@ fn nth(params: &Params<'_>, context: &Context, find: Find) -> Result<Option<Tran
 fn receipts(params: &Params<'_>, context: &Context) -> Result<Option<Vec<TransactionReceipt>>, RpcError> {
     let at = convert::block_at(Some(params.one::<BlockId>()?));
     let found = context.chain.block(at).map_err(|error| error::query(&error))?;
-    let all = |block: Arc<StoredBlock>| (0..block.receipts.len()).filter_map(|index| convert::receipt(&block, index)).collect();
+    let all = |block: Arc<StoredBlock>| {
+        (0..block.receipts.len()).filter_map(|index| convert::receipt(&block, index)).collect()
+    };
     Ok(found.map(all))
 }
 
@@ -141,6 +160,9 @@ pub(super) fn range(
     let (from, to) = (number(from), number(to));
     if from > to {
         return Err(invalid_params("invalid block range params"));
+    }
+    if to > head {
+        return Err(invalid_params("block range extends beyond current head block"));
     }
     Ok((from, to))
 }

@@ -12,8 +12,7 @@ use alloy_primitives::{TxKind, U256};
 use alloy_rlp::Encodable;
 use alloy_rpc_types_eth::{
     Block, BlockTransactions, Filter, Header, Log, Transaction, TransactionInfo, TransactionReceipt,
-    TransactionRequest,
-    state::StateOverride,
+    TransactionRequest, state::StateOverride,
 };
 
 pub(super) fn block_at(id: Option<BlockId>) -> BlockAt {
@@ -44,7 +43,9 @@ pub(super) fn block(stored: &StoredBlock, full: bool) -> Block {
         let count = stored.block.body.transactions.len();
         BlockTransactions::Full((0..count).filter_map(|index| transaction(stored, index)).collect())
     } else {
-        BlockTransactions::Hashes(stored.block.body.transactions.iter().map(|transaction| *transaction.hash()).collect())
+        BlockTransactions::Hashes(
+            stored.block.body.transactions.iter().map(|transaction| *transaction.hash()).collect(),
+        )
     };
     Block {
         header: header(stored),
@@ -130,7 +131,9 @@ pub(super) fn filter(filter: &Filter) -> Result<LogFilter, RpcError> {
     let addresses: Vec<_> = filter.address.iter().copied().collect();
     let topics: Vec<Vec<_>> = filter.topics.iter().map(|set| set.iter().copied().collect()).collect();
     if addresses.len() + topics.iter().map(Vec::len).sum::<usize>() > FILTER_VALUES_MAX {
-        return Err(invalid_params(format!("a filter names at most {FILTER_VALUES_MAX} addresses and topics")));
+        return Err(invalid_params(format!(
+            "a filter names at most {FILTER_VALUES_MAX} addresses and topics"
+        )));
     }
     Ok(LogFilter { addresses, topics })
 }
@@ -142,7 +145,9 @@ pub(super) fn call_input(request: TransactionRequest, base_fee: u64) -> Result<C
     }
     // The fee matters only if the caller names one; then the balance must cover it.
     let gas_price = match (request.gas_price, request.max_fee_per_gas) {
-        (Some(_), Some(_)) => return Err(invalid_params("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified")),
+        (Some(_), Some(_)) => {
+            return Err(invalid_params("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified"));
+        }
         (Some(price), None) => price,
         (None, Some(fee)) => {
             let tip = request.max_priority_fee_per_gas.unwrap_or_default();
@@ -164,6 +169,7 @@ pub(super) fn call_input(request: TransactionRequest, base_fee: u64) -> Result<C
         gas: request.gas,
         gas_price,
         access_list: request.access_list.unwrap_or_default(),
+        authorizations: request.authorization_list.unwrap_or_default(),
     })
 }
 

@@ -6,7 +6,7 @@ use crate::{
     pool::PoolError,
 };
 use alloy_primitives::{B256, Bytes};
-use alloy_sol_types::decode_revert_reason;
+use alloy_sol_types::{Panic, Revert, SolError as _};
 use jsonrpsee::types::ErrorObjectOwned;
 
 /// A method failed.
@@ -65,12 +65,28 @@ pub(crate) fn not_in_time(hash: B256, waited_ms: u64) -> RpcError {
 }
 
 fn reverted(data: &Bytes) -> RpcError {
-    let reason = decode_revert_reason(data).filter(|_| data.len() >= 4);
     // Custom errors are left to the client, which has the ABI.
-    let known = data.starts_with(&[0x08, 0xc3, 0x79, 0xa0]) || data.starts_with(&[0x4e, 0x48, 0x7b, 0x71]);
-    let what = match reason {
-        Some(reason) if known => format!("execution reverted: {}", reason.trim_start_matches("revert: ")),
-        _ => "execution reverted".to_owned(),
-    };
+    let reason =
+        Revert::abi_decode(data).map(|revert| revert.reason).or_else(|_| Panic::abi_decode(data).map(panic));
+    let what = reason
+        .map_or_else(|_| "execution reverted".to_owned(), |reason| format!("execution reverted: {reason}"));
     ErrorObjectOwned::owned(REVERTED, what, Some(data.clone()))
+}
+
+/// Solidity's panic codes in geth's words.
+fn panic(panic: Panic) -> String {
+    let known = match u8::try_from(panic.code) {
+        Ok(0x00) => "generic panic",
+        Ok(0x01) => "assert(false)",
+        Ok(0x11) => "arithmetic underflow or overflow",
+        Ok(0x12) => "division or modulo by zero",
+        Ok(0x21) => "enum overflow",
+        Ok(0x22) => "invalid encoded storage byte array accessed",
+        Ok(0x31) => "out-of-bounds array access; popping on an empty array",
+        Ok(0x32) => "out-of-bounds access of an array or bytesN",
+        Ok(0x41) => "out of memory",
+        Ok(0x51) => "uninitialized function",
+        _ => return format!("unknown panic code: {:#x}", panic.code),
+    };
+    known.to_owned()
 }

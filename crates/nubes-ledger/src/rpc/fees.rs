@@ -55,9 +55,12 @@ fn history(params: &Params<'_>, context: &Context) -> Result<FeeHistory, RpcErro
 }
 
 fn check_percentiles(percentiles: &[f64]) -> Result<(), RpcError> {
-    let sorted = percentiles.is_sorted() && percentiles.iter().all(|percentile| (0.0..=100.0).contains(percentile));
+    let sorted =
+        percentiles.is_sorted() && percentiles.iter().all(|percentile| (0.0..=100.0).contains(percentile));
     if percentiles.len() > PERCENTILES_MAX || !sorted {
-        return Err(invalid_params(format!("at most {PERCENTILES_MAX} rising percentiles between 0 and 100")));
+        return Err(invalid_params(format!(
+            "at most {PERCENTILES_MAX} rising percentiles between 0 and 100"
+        )));
     }
     Ok(())
 }
@@ -65,13 +68,17 @@ fn check_percentiles(percentiles: &[f64]) -> Result<(), RpcError> {
 /// Tips of the block at these percentiles of its gas.
 fn block_rewards(context: &Context, number: u64, percentiles: &[f64]) -> Result<Vec<u128>, RpcError> {
     use alloy_consensus::Transaction as _;
-    let block = context.chain.block(crate::chain::BlockAt::Number(number)).map_err(|error| error::query(&error))?;
+    let block =
+        context.chain.block(crate::chain::BlockAt::Number(number)).map_err(|error| error::query(&error))?;
     let Some(block) = block else { return Ok(Vec::new()) };
     let base_fee = block.block.header.base_fee_per_gas.unwrap_or_default();
     let transactions = block.block.body.transactions.iter().enumerate();
     let mut tips: Vec<(u128, u64)> = transactions
         .map(|(index, transaction)| {
-            (transaction.effective_tip_per_gas(base_fee).unwrap_or_default(), block.gas_used(index).unwrap_or_default())
+            (
+                transaction.effective_tip_per_gas(base_fee).unwrap_or_default(),
+                block.gas_used(index).unwrap_or_default(),
+            )
         })
         .collect();
     tips.sort_unstable();

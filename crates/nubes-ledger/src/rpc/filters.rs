@@ -4,14 +4,17 @@ use super::{
     Context, ServeError, blocks, convert,
     error::{self, RpcError, ok},
 };
-use crate::chain::{BlockAt, LogFilter};
+use crate::chain::{BlockAt, LogFilter, LogsError};
 use alloy_primitives::{B256, U256};
 use alloy_rpc_types_eth::Filter;
 use jsonrpsee::{RpcModule, types::Params};
 use nubes_base::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// Filters of the node. The one that was asked longest ago makes room.
 pub(crate) const FILTERS_MAX: usize = 1_000;
@@ -40,10 +43,13 @@ struct Entry {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Logs { filter: LogFilter, request: Box<Filter> },
+    Logs {
+        filter: LogFilter,
+        request: Box<Filter>,
+    },
     Blocks,
     /// Hashes that were in the pool at the last question.
-    Pending(Vec<B256>),
+    Pending(BTreeSet<B256>),
 }
 
 impl Filters {
@@ -60,9 +66,10 @@ impl Filters {
         U256::from(id)
     }
 
-    fn get(&self, id: U256) -> Result<(u64, Entry), RpcError> {
+    fn get(&self, id: U256, now: Timestamp) -> Result<(u64, Entry), RpcError> {
         let id = u64::try_from(id).unwrap_or(u64::MAX);
         let entry = self.inner.lock().filters.get(&id).cloned();
+        let entry = entry.filter(|entry| now.since(entry.asked) < FILTER_IDLE_MAX);
         entry.map(|entry| (id, entry)).ok_or_else(|| error::server("filter not found"))
     }
 
@@ -88,12 +95,18 @@ pub(super) fn register(module: &mut RpcModule<Context>) -> Result<(), ServeError
         let id = u64::try_from(params.one::<U256>()?).unwrap_or(u64::MAX);
         Ok(context.filters.inner.lock().filters.remove(&id).is_some())
     })?;
-    module.register_blocking_method("eth_getFilterChanges", |params, context, _| changes(&params, &context))?;
-    module.register_blocking_method("eth_getFilterLogs", |params, context, _| -> Result<Value, RpcError> {
-        let (_, entry) = context.filters.get(params.one::<U256>()?)?;
-        let Kind::Logs { request, .. } = entry.kind else { return Err(error::server("filter not found")) };
-        Ok(json!(blocks::logs(&context, &request)?))
-    })?;
+    module
+        .register_blocking_method("eth_getFilterChanges", |params, context, _| changes(&params, &context))?;
+    module.register_blocking_method(
+        "eth_getFilterLogs",
+        |params, context, _| -> Result<Value, RpcError> {
+            let (_, entry) = context.filters.get(params.one::<U256>()?, context.clock.now())?;
+            let Kind::Logs { request, .. } = entry.kind else {
+                return Err(error::server("filter not found"));
+            };
+            Ok(json!(blocks::logs(&context, &request)?))
+        },
+    )?;
     Ok(())
 }
 
@@ -102,31 +115,38 @@ fn add(context: &Context, kind: Kind) -> U256 {
     context.filters.add(kind, from, context.clock.now())
 }
 
-fn pending(context: &Context) -> Vec<B256> {
+fn pending(context: &Context) -> BTreeSet<B256> {
     let content = context.pool.content();
     content.values().flat_map(BTreeMap::values).map(|transaction| *transaction.inner().hash()).collect()
 }
 
 fn changes(params: &Params<'_>, context: &Context) -> Result<Value, RpcError> {
-    let (id, mut entry) = context.filters.get(params.one::<U256>()?)?;
+    let (id, mut entry) = context.filters.get(params.one::<U256>()?, context.clock.now())?;
     let head = context.chain.head().number();
     let (from, to) = (entry.from, head);
     entry.asked = context.clock.now();
     entry.from = head + 1;
+    let behind = entry.clone();
     let news = match &mut entry.kind {
         Kind::Logs { .. } | Kind::Blocks if from > to => json!([]),
         Kind::Logs { filter, .. } => {
-            let found = context.chain.logs(from, to, filter).map_err(|error| error::logs(&error))?;
+            let found = context.chain.logs(from, to, filter);
+            if let Err(LogsError::Range | LogsError::TooMany) = &found {
+                // The client is told, and goes on after them; asking again could only fail again.
+                context.filters.put(id, behind);
+            }
+            let found = found.map_err(|error| error::logs(&error))?;
             json!(found.into_iter().map(convert::log).collect::<Vec<_>>())
         }
         Kind::Blocks => {
-            let block = |number| context.chain.block(BlockAt::Number(number)).map_err(|error| error::query(&error));
+            let block =
+                |number| context.chain.block(BlockAt::Number(number)).map_err(|error| error::query(&error));
             let found = (from..=to).map(block).collect::<Result<Vec<_>, _>>()?;
             json!(found.into_iter().flatten().map(|block| block.hash).collect::<Vec<_>>())
         }
         Kind::Pending(known) => {
             let now = pending(context);
-            let new: Vec<_> = now.iter().filter(|hash| !known.contains(hash)).copied().collect();
+            let new: Vec<_> = now.difference(known).copied().collect();
             *known = now;
             json!(new)
         }
@@ -134,4 +154,3 @@ fn changes(params: &Params<'_>, context: &Context) -> Result<Value, RpcError> {
     context.filters.put(id, entry);
     Ok(news)
 }
-

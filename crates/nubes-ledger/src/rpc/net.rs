@@ -7,7 +7,12 @@ use serde_json::{Map, Value, json};
 
 pub(super) fn register(module: &mut RpcModule<Context>) -> Result<(), ServeError> {
     module.register_method("web3_clientVersion", |_, _, _| {
-        format!("nubes/v{}/{}-{}/rust", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH)
+        format!(
+            "nubes/v{}/{}-{}/rust",
+            env!("CARGO_PKG_VERSION"),
+            std::env::consts::OS,
+            std::env::consts::ARCH
+        )
     })?;
     module.register_method("web3_sha3", |params, _, _| sha3(&params))?;
     module.register_method("net_version", |_, context, _| context.chain.chain_id().to_string())?;

@@ -4,7 +4,7 @@ use super::{
     Context, ServeError, convert,
     error::{self, RpcError},
 };
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{B256, Bytes, U64};
 use alloy_rpc_types_eth::TransactionReceipt;
 use jsonrpsee::{RpcModule, types::Params};
 use std::{sync::Arc, time::Duration};
@@ -16,10 +16,13 @@ const WAIT_DEFAULT: Duration = Duration::from_secs(20);
 const WAIT_MAX: Duration = Duration::from_mins(1);
 
 pub(super) fn register(module: &mut RpcModule<Context>) -> Result<(), ServeError> {
-    module.register_blocking_method("eth_sendRawTransaction", |params, context, _| -> Result<B256, RpcError> {
-        let raw = params.one::<Bytes>()?;
-        context.pool.submit(&raw).map_err(|error| error::pool(&error))
-    })?;
+    module.register_blocking_method(
+        "eth_sendRawTransaction",
+        |params, context, _| -> Result<B256, RpcError> {
+            let raw = params.one::<Bytes>()?;
+            context.pool.submit(&raw).map_err(|error| error::pool(&error))
+        },
+    )?;
     module.register_async_method("eth_sendRawTransactionSync", |params, context, _| async move {
         let (raw, wait) = sync_params(&params)?;
         send_sync(context, raw, wait).await
@@ -30,25 +33,36 @@ pub(super) fn register(module: &mut RpcModule<Context>) -> Result<(), ServeError
 fn sync_params(params: &Params<'_>) -> Result<(Bytes, Duration), RpcError> {
     let mut params = params.sequence();
     let raw = params.next::<Bytes>()?;
-    let wait = params.optional_next::<u64>()?.map_or(WAIT_DEFAULT, Duration::from_millis);
+    // Clients send a number or hex.
+    let wait = params.optional_next::<U64>()?.map_or(WAIT_DEFAULT, |ms| Duration::from_millis(ms.to()));
     Ok((raw, wait.min(WAIT_MAX)))
 }
 
 /// EIP-7966: the receipt in the answer.
-async fn send_sync(context: Arc<Context>, raw: Bytes, wait: Duration) -> Result<TransactionReceipt, RpcError> {
+async fn send_sync(
+    context: Arc<Context>,
+    raw: Bytes,
+    wait: Duration,
+) -> Result<TransactionReceipt, RpcError> {
     // Subscribed before it is sent, so that its block cannot pass unseen.
     let mut finals = context.chain.follow();
     let submit = {
         let context = Arc::clone(&context);
         move || context.pool.submit(&raw)
     };
-    let submitted = tokio::task::spawn_blocking(submit).await.map_err(|_| error::server("the node is stopping"))?;
+    let submitted =
+        tokio::task::spawn_blocking(submit).await.map_err(|_| error::server("the node is stopping"))?;
     let hash = submitted.map_err(|error| error::pool(&error))?;
     let found = tokio::time::timeout(wait, async {
         loop {
             match finals.recv().await {
                 Ok(block) => {
-                    let index = block.block.body.transactions.iter().position(|transaction| *transaction.hash() == hash);
+                    let index = block
+                        .block
+                        .body
+                        .transactions
+                        .iter()
+                        .position(|transaction| *transaction.hash() == hash);
                     if let Some(receipt) = index.and_then(|index| convert::receipt(&block, index)) {
                         return Ok(receipt);
                     }

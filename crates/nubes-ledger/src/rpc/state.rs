@@ -26,7 +26,8 @@ pub(super) fn register(module: &mut RpcModule<Context>) -> Result<(), ServeError
     module.register_blocking_method("eth_getBalance", |params, context, _| balance(&params, &context))?;
     module.register_blocking_method("eth_getCode", |params, context, _| code(&params, &context))?;
     module.register_blocking_method("eth_getStorageAt", |params, context, _| storage(&params, &context))?;
-    module.register_blocking_method("eth_getTransactionCount", |params, context, _| nonce(&params, &context))?;
+    module
+        .register_blocking_method("eth_getTransactionCount", |params, context, _| nonce(&params, &context))?;
     module.register_blocking_method("eth_call", |params, context, _| call(&params, &context))?;
     module.register_blocking_method("eth_estimateGas", |params, context, _| estimate(&params, &context))?;
     module.register_blocking_method("eth_getProof", |params, context, _| proof(&params, &context))?;
@@ -71,7 +72,10 @@ fn call_params(params: &Params<'_>) -> Result<CallParams, RpcError> {
     let at = params.optional_next::<BlockId>()?;
     let overrides = params.optional_next::<StateOverride>()?;
     // Block overrides come fourth; what is not supported is refused rather than ignored.
-    if params.optional_next::<Value>()?.is_some_and(|given| given.as_object().is_none_or(|map| !map.is_empty())) {
+    if params
+        .optional_next::<Value>()?
+        .is_some_and(|given| given.as_object().is_none_or(|map| !map.is_empty()))
+    {
         return Err(invalid_params("block overrides are not supported"));
     }
     Ok((request, at, overrides))
@@ -110,6 +114,8 @@ fn proof(params: &Params<'_>, context: &Context) -> Result<EIP1186AccountProofRe
         nonce: proof.account.nonce,
         storage_hash: proof.account.storage_root,
         account_proof: proof.nodes,
-        storage_proof: storage.map(|(key, (_, value, proof))| EIP1186StorageProof { key, value, proof }).collect(),
+        storage_proof: storage
+            .map(|(key, (_, value, proof))| EIP1186StorageProof { key, value, proof })
+            .collect(),
     })
 }

@@ -15,11 +15,16 @@ use std::sync::Arc;
 use tokio::sync::broadcast::error::RecvError;
 
 pub(super) fn register(module: &mut RpcModule<Context>) -> Result<(), ServeError> {
-    module.register_subscription("eth_subscribe", "eth_subscription", "eth_unsubscribe", |params, pending, context, _| {
-        // Parsed here: the parameters do not outlive this closure.
-        let wanted = Wanted::parse(&params);
-        subscribe(wanted, pending, context)
-    })?;
+    module.register_subscription(
+        "eth_subscribe",
+        "eth_subscription",
+        "eth_unsubscribe",
+        |params, pending, context, _| {
+            // Parsed here: the parameters do not outlive this closure.
+            let wanted = Wanted::parse(&params);
+            subscribe(wanted, pending, context)
+        },
+    )?;
     Ok(())
 }
 
@@ -41,11 +46,14 @@ impl Wanted {
                 Ok(Self::Logs(convert::filter(&filter)?))
             }
             "newPendingTransactions" => {
-                let full = params.optional_next::<Value>()?.and_then(|value| value.as_bool()).unwrap_or(false);
+                let full =
+                    params.optional_next::<Value>()?.and_then(|value| value.as_bool()).unwrap_or(false);
                 Ok(Self::Pending { full })
             }
             "syncing" => Ok(Self::Syncing),
-            other => Err(super::error::invalid_params(format!("no \"{other}\" subscription in eth namespace"))),
+            other => {
+                Err(super::error::invalid_params(format!("no \"{other}\" subscription in eth namespace")))
+            }
         }
     }
 }
@@ -107,7 +115,9 @@ async fn follow_blocks<T: Serialize>(
 
 async fn follow_arrivals(
     sink: SubscriptionSink,
-    mut arrivals: tokio::sync::broadcast::Receiver<Arc<alloy_consensus::transaction::Recovered<alloy_consensus::TxEnvelope>>>,
+    mut arrivals: tokio::sync::broadcast::Receiver<
+        Arc<alloy_consensus::transaction::Recovered<alloy_consensus::TxEnvelope>>,
+    >,
     full: bool,
 ) -> SubscriptionResult {
     loop {

@@ -4,6 +4,7 @@ mod client;
 mod filters;
 mod house;
 mod limits;
+mod mended;
 mod port;
 mod queries;
 mod sending;

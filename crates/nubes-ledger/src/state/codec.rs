@@ -73,7 +73,11 @@ impl StoredBlock {
         out
     }
 
-    pub(crate) fn decode(hash: B256, mut block: &[u8], mut receipts: &[u8]) -> Result<Self, alloy_rlp::Error> {
+    pub(crate) fn decode(
+        hash: B256,
+        mut block: &[u8],
+        mut receipts: &[u8],
+    ) -> Result<Self, alloy_rlp::Error> {
         let block = Arc::new(EthBlock::decode(&mut block)?);
         let senders = Vec::<Address>::decode(&mut receipts)?;
         let receipts = Vec::<ReceiptEnvelope>::decode(&mut receipts)?;

@@ -134,7 +134,10 @@ impl Store {
                 meta.insert(VERSION_KEY, VERSION.to_be_bytes().as_slice())?;
                 meta.insert(GENESIS_KEY, stored.hash.as_slice())?;
             }
-            meta.insert(HEAD_KEY, [number.to_be_bytes().as_slice(), stored.hash.as_slice()].concat().as_slice())?;
+            meta.insert(
+                HEAD_KEY,
+                [number.to_be_bytes().as_slice(), stored.hash.as_slice()].concat().as_slice(),
+            )?;
             write_state(&write, changes)?;
             write.open_table(BLOCKS)?.insert(number, stored.block_bytes().as_slice())?;
             write.open_table(RECEIPTS)?.insert(number, stored.receipt_bytes().as_slice())?;

@@ -114,8 +114,13 @@ impl NodeStore {
         for slot in slots {
             let mut trie = open(&nodes, account.storage_root)?;
             let value = trie.get(slot_key(slot).as_slice())?;
-            let value = value.map(|value| U256::decode(&mut value.as_slice())).transpose()?.unwrap_or_default();
-            let proof = if account.storage_root == EMPTY_ROOT_HASH { Vec::new() } else { trie.get_proof(slot_key(slot).as_slice())? };
+            let value =
+                value.map(|value| U256::decode(&mut value.as_slice())).transpose()?.unwrap_or_default();
+            let proof = if account.storage_root == EMPTY_ROOT_HASH {
+                Vec::new()
+            } else {
+                trie.get_proof(slot_key(slot).as_slice())?
+            };
             storage.push((*slot, value, to_bytes(proof)));
         }
         Ok(Proof { account, nodes: proof, storage })

@@ -21,7 +21,10 @@ pub(crate) struct View {
 
 impl fmt::Debug for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("View").field("layers", &self.layers.len()).field("past_root", &self.past_root).finish_non_exhaustive()
+        f.debug_struct("View")
+            .field("layers", &self.layers.len())
+            .field("past_root", &self.past_root)
+            .finish_non_exhaustive()
     }
 }
 

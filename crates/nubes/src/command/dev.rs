@@ -96,7 +96,12 @@ async fn redeploy(client: &Client, manifest: &Manifest, output: Output) -> Resul
     Ok(plan.text())
 }
 
-async fn ready(args: &Dev, client: &Client, manifest: Option<&Manifest>, output: Output) -> Result<(), Failure> {
+async fn ready(
+    args: &Dev,
+    client: &Client,
+    manifest: Option<&Manifest>,
+    output: Output,
+) -> Result<(), Failure> {
     let node = client.info().await?;
     let gateway = format!("http://localhost:{}", args.port_base);
     let mut lines = vec![
@@ -112,9 +117,16 @@ async fn ready(args: &Dev, client: &Client, manifest: Option<&Manifest>, output:
         let site = site_url(&gateway, manifest);
         let current = crate::deploy::ledger::read(client, &node, &manifest.name, &[]).await?;
         let record = current.record.map(|(_, record)| record);
-        lines.extend(manifest.functions.iter().map(|(name, f)| format!("function  {name}  {}{}", site.trim_end_matches('/'), f.route)));
+        lines.extend(
+            manifest
+                .functions
+                .iter()
+                .map(|(name, f)| format!("function  {name}  {}{}", site.trim_end_matches('/'), f.route)),
+        );
         if let Some(record) = &record {
-            lines.extend(record.contracts.iter().map(|(name, address)| format!("contract  {name}  {address}")));
+            lines.extend(
+                record.contracts.iter().map(|(name, address)| format!("contract  {name}  {address}")),
+            );
             value["contracts"] = json!(record.contracts);
         }
         lines.push(format!("app       {site}"));
@@ -140,7 +152,8 @@ fn data_dir(args: &Dev, manifest: Option<&Manifest>) -> Result<PathBuf, Failure>
         return Ok(manifest.dir.join(".nubes"));
     }
     let folders = directories::ProjectDirs::from("", "", "nubes");
-    let folders = folders.ok_or_else(|| Failure::new(1014, Exit::Failure, "no home folder; name one with --data-dir"))?;
+    let folders = folders
+        .ok_or_else(|| Failure::new(1014, Exit::Failure, "no home folder; name one with --data-dir"))?;
     Ok(folders.data_dir().join("dev"))
 }
 

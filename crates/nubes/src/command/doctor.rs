@@ -23,7 +23,8 @@ pub(super) async fn run(args: Doctor, output: Output) -> Result<(), Failure> {
     let mut checks = vec![localhost_names(), open_files()];
     match client.info().await {
         Ok(node) => {
-            let detail = format!("{} answers, chain {}, version {}", client.door(), node.chain_id, node.version);
+            let detail =
+                format!("{} answers, chain {}, version {}", client.door(), node.chain_id, node.version);
             checks.push(Check { name: "node", trouble: None, detail });
             checks.push(ledger(&client, &node.rpc.http).await);
         }
@@ -58,7 +59,8 @@ fn localhost_names() -> Check {
     let trouble = (!loopback).then(|| {
         "browsers resolve it themselves; for other tools send the header `Host: NAME.localhost` to 127.0.0.1".to_owned()
     });
-    let detail = if loopback { "*.localhost resolves to loopback" } else { "*.localhost does not resolve here" };
+    let detail =
+        if loopback { "*.localhost resolves to loopback" } else { "*.localhost does not resolve here" };
     Check { name: "names", trouble, detail: detail.to_owned() }
 }
 
@@ -68,8 +70,10 @@ fn open_files() -> Check {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let soft = limits.lines().find(|line| line.starts_with("Max open files"));
     let soft = soft.and_then(|line| line.split_whitespace().nth(3)).and_then(|text| text.parse::<u64>().ok());
-    let trouble = soft.filter(|limit| *limit < OPEN_FILES_MIN).map(|_| format!("raise it: ulimit -n {OPEN_FILES_MIN}"));
-    let detail = soft.map_or_else(|| "limit not known on this system".to_owned(), |limit| format!("{limit} allowed"));
+    let trouble =
+        soft.filter(|limit| *limit < OPEN_FILES_MIN).map(|_| format!("raise it: ulimit -n {OPEN_FILES_MIN}"));
+    let detail =
+        soft.map_or_else(|| "limit not known on this system".to_owned(), |limit| format!("{limit} allowed"));
     Check { name: "open files", trouble, detail }
 }
 

@@ -25,7 +25,8 @@ const ENTRIES_MAX: usize = 1_000_000;
 const DEPTH_MAX: usize = 256;
 
 pub(super) async fn run(args: Get, output: Output) -> Result<(), Failure> {
-    let address = args.address.trim_start_matches("ipfs://").trim_start_matches("/ipfs/").trim_end_matches('/');
+    let address =
+        args.address.trim_start_matches("ipfs://").trim_start_matches("/ipfs/").trim_end_matches('/');
     let (cid, path) = address.split_once('/').unwrap_or((address, ""));
     let root = Cid::try_from(cid)
         .map_err(|source| Failure::new(3001, Exit::Usage, format!("`{cid}` is no CID")).because(source))?;
@@ -76,7 +77,8 @@ async fn fetch(client: &Client, store: &Store, address: &str, output: Output) ->
     let mut chunks = answer.bytes_stream();
     let (mut decoder, mut batch, mut bytes) = (Decoder::default(), Vec::new(), 0);
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|source| Failure::new(1015, Exit::Network, "the transfer broke off").because(source))?;
+        let chunk = chunk
+            .map_err(|source| Failure::new(1015, Exit::Network, "the transfer broke off").because(source))?;
         bar.inc(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         decoder.push(&chunk);
         while let Some(item) = decoder.next_item().map_err(untrue)? {
@@ -103,7 +105,11 @@ async fn keep(store: &Store, batch: Vec<Block>) -> Result<(), Failure> {
 fn write<'a>(store: &'a Store, cid: Cid, to: &'a Path, depth: usize) -> BoxFuture<'a, Result<u64, Failure>> {
     Box::pin(async move {
         if depth > DEPTH_MAX {
-            return Err(Failure::new(1033, Exit::Failure, format!("folders are nested deeper than {DEPTH_MAX}")));
+            return Err(Failure::new(
+                1033,
+                Exit::Failure,
+                format!("folders are nested deeper than {DEPTH_MAX}"),
+            ));
         }
         let node = resolve(store, cid, &[]).await.map_err(unreadable)?;
         match node.kind {

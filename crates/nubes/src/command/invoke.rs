@@ -1,6 +1,12 @@
 //! `nubes invoke`: one request to an app's function, through the front door as any visitor's.
 
-use crate::{cli::Invoke, client::Client, failure::{Exit, Failure}, manifest::Manifest, output::Output};
+use crate::{
+    cli::Invoke,
+    client::Client,
+    failure::{Exit, Failure},
+    manifest::Manifest,
+    output::Output,
+};
 use reqwest::{Method, header};
 use serde_json::json;
 use std::io::Read;
@@ -18,7 +24,8 @@ pub(super) async fn run(args: Invoke, output: Output) -> Result<(), Failure> {
     // The app is chosen by the Host header, so that no name has to resolve.
     request = request.header(header::HOST, format!("{}.localhost", manifest.name));
     for text in &args.headers {
-        let (name, value) = text.split_once(':').ok_or_else(|| usage(format!("`{text}` is no `Name: value`")))?;
+        let (name, value) =
+            text.split_once(':').ok_or_else(|| usage(format!("`{text}` is no `Name: value`")))?;
         request = request.header(name.trim(), value.trim());
     }
     let answer = match body {
@@ -30,7 +37,8 @@ pub(super) async fn run(args: Invoke, output: Output) -> Result<(), Failure> {
     })?;
     let status = answer.status();
     let bytes = answer.bytes().await;
-    let bytes = bytes.map_err(|source| Failure::new(1015, Exit::Network, "the answer broke off").because(source))?;
+    let bytes =
+        bytes.map_err(|source| Failure::new(1015, Exit::Network, "the answer broke off").because(source))?;
     if output.is_json() {
         let text = String::from_utf8_lossy(&bytes);
         output.result("", &json!({ "status": status.as_u16(), "body": text }));
@@ -49,7 +57,9 @@ fn read_data(data: &str) -> Result<Vec<u8>, Failure> {
     if file == "-" {
         let mut bytes = Vec::new();
         let read = std::io::stdin().lock().read_to_end(&mut bytes);
-        return read.map(|_| bytes).map_err(|source| usage("cannot read standard input".to_owned()).because(source));
+        return read
+            .map(|_| bytes)
+            .map_err(|source| usage("cannot read standard input".to_owned()).because(source));
     }
     std::fs::read(file).map_err(|source| usage(format!("cannot read {file}")).because(source))
 }

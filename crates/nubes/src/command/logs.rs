@@ -1,6 +1,12 @@
 //! `nubes logs`: what an app's functions print.
 
-use crate::{cli::Logs, client::Client, failure::{Exit, Failure}, manifest::Manifest, output::Output};
+use crate::{
+    cli::Logs,
+    client::Client,
+    failure::{Exit, Failure},
+    manifest::Manifest,
+    output::Output,
+};
 use futures_util::StreamExt;
 use serde_json::Value;
 
@@ -16,7 +22,8 @@ pub(super) async fn run(args: Logs, output: Output) -> Result<(), Failure> {
     let mut chunks = client.send(request).await?.bytes_stream();
     let mut rest = Vec::new();
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|source| Failure::new(1015, Exit::Network, "the log broke off").because(source))?;
+        let chunk =
+            chunk.map_err(|source| Failure::new(1015, Exit::Network, "the log broke off").because(source))?;
         rest.extend_from_slice(&chunk);
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = rest.drain(..=end).collect();

@@ -47,7 +47,8 @@ pub(super) fn run(args: &New, output: Output) -> Result<(), Failure> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(path, text));
+    let written =
+        path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(path, text));
     written.map_err(|source| {
         Failure::new(1023, Exit::Failure, format!("cannot write {}", path.display())).because(source)
     })

@@ -11,7 +11,8 @@ use serde_json::json;
 pub(super) async fn run(args: NodeRun, output: Output) -> Result<(), Failure> {
     let config = NodeConfig::read(&args.dir)?;
     let node = Node::start(&config).await?;
-    let ready = json!({ "ready": true, "node": config.file.name, "rpc": config.file.rpc, "door": config.file.door });
+    let ready =
+        json!({ "ready": true, "node": config.file.name, "rpc": config.file.rpc, "door": config.file.door });
     output.result(&format!("{} is ready", config.file.name), &ready);
     let mut node = node;
     let stopped = tokio::select! {

@@ -26,7 +26,9 @@ pub(super) async fn run(args: OnApp, output: Output) -> Result<(), Failure> {
     };
     lines.push(format!("app       {}  {cid}", record.name));
     lines.extend(record.site.map(|site| format!("site      {}  {site}", site_url(client.door(), &manifest))));
-    lines.extend(record.functions.iter().map(|(name, function)| format!("function  {name}  {}", function.route)));
+    lines.extend(
+        record.functions.iter().map(|(name, function)| format!("function  {name}  {}", function.route)),
+    );
     lines.extend(record.contracts.iter().map(|(name, address)| format!("contract  {name}  {address}")));
     let value = json!({ "node": node, "block": head.to::<u64>(), "cid": cid.to_string(), "owner": current.owner, "app": record });
     output.result(&lines.join("\n"), &value);
@@ -40,7 +42,9 @@ pub(super) async fn open(args: OnApp, output: Output) -> Result<(), Failure> {
     let url = site_url(client.door(), &manifest);
     output.result(&url, &json!({ "url": url }));
     if output.can_ask() && webbrowser::open(&url).is_err() {
-        return Err(Failure::new(1028, Exit::Failure, "no browser could be started").help(format!("open {url}")));
+        return Err(
+            Failure::new(1028, Exit::Failure, "no browser could be started").help(format!("open {url}"))
+        );
     }
     Ok(())
 }

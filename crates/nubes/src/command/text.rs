@@ -21,7 +21,9 @@ pub(super) fn explain(args: &Explain, output: Output) -> Result<(), Failure> {
     })?;
     let Some(entry) = code.explanation() else {
         let help = "see all codes with `nubes explain`";
-        return Err(Failure::new(1025, Exit::NotFound, format!("{code} is not a code of this version")).help(help));
+        return Err(
+            Failure::new(1025, Exit::NotFound, format!("{code} is not a code of this version")).help(help)
+        );
     };
     let page = format!("{}: {}\n\n{}\n\nWhat to do: {}", entry.code, entry.title, entry.cause, entry.fix);
     output.result(&page, &to_json(entry));

@@ -19,7 +19,8 @@ pub(crate) fn creation_code(path: &Path) -> Result<Bytes, Failure> {
         return Err(refuse("is too large for an artifact"));
     }
     let text = std::fs::read(path).map_err(|source| refuse("cannot be read").because(source))?;
-    let json: Value = serde_json::from_slice(&text).map_err(|source| refuse("is not JSON").because(source))?;
+    let json: Value =
+        serde_json::from_slice(&text).map_err(|source| refuse("is not JSON").because(source))?;
     let places = ["/bytecode/object", "/bytecode", "/evm/bytecode/object"];
     let code = places.iter().find_map(|place| json.pointer(place).and_then(Value::as_str));
     let code = code.ok_or_else(|| refuse("has no bytecode"))?;

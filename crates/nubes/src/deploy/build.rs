@@ -9,8 +9,10 @@ use tokio::process::Command;
 
 /// Runs every build command in the app's folder, one after the other, in the order of the file's sections.
 pub(crate) async fn run(manifest: &Manifest, output: Output) -> Result<(), Failure> {
-    let functions = manifest.functions.iter().map(|(name, function)| (format!("function {name}"), &function.build));
-    let contracts = manifest.contracts.iter().map(|(name, contract)| (format!("contract {name}"), &contract.build));
+    let functions =
+        manifest.functions.iter().map(|(name, function)| (format!("function {name}"), &function.build));
+    let contracts =
+        manifest.contracts.iter().map(|(name, contract)| (format!("contract {name}"), &contract.build));
     let site = manifest.site.iter().map(|site| ("site".to_owned(), &site.build));
     for (what, command) in functions.chain(contracts).chain(site) {
         let Some(command) = command else { continue };

@@ -6,7 +6,8 @@ use alloy_sol_types::SolCall;
 use cid::Cid;
 use nubes_base::app::{AppRecord, RECORD_KEY};
 use nubes_contracts::{
-    CREATE2_DEPLOYER, FIRST_COME_REGISTRAR, FirstComeRegistrar, PUBLIC_RESOLVER, PublicResolver, contenthash, node_of,
+    CREATE2_DEPLOYER, FIRST_COME_REGISTRAR, FirstComeRegistrar, PUBLIC_RESOLVER, PublicResolver, contenthash,
+    node_of,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,9 +105,17 @@ fn plan_functions(desired: &Desired, before: Option<&AppRecord>, plan: &mut Plan
         let detail = format!("{}  {}", function.route, function.code.cid());
         plan.changes.push(Change { sign, kind: "function", name: name.clone(), detail });
     }
-    let gone = before.iter().flat_map(|record| record.functions.keys()).filter(|name| !functions.contains_key(*name));
+    let gone = before
+        .iter()
+        .flat_map(|record| record.functions.keys())
+        .filter(|name| !functions.contains_key(*name));
     for name in gone {
-        plan.changes.push(Change { sign: Sign::Remove, kind: "function", name: name.clone(), detail: String::new() });
+        plan.changes.push(Change {
+            sign: Sign::Remove,
+            kind: "function",
+            name: name.clone(),
+            detail: String::new(),
+        });
     }
 }
 
@@ -131,7 +140,8 @@ fn plan_name(desired: &Desired, current: &Current, signer: Address, plan: &mut P
             owner: signer,
             resolver: PUBLIC_RESOLVER,
         };
-        let step = Step { what: format!("name {name}"), to: FIRST_COME_REGISTRAR, data: call.abi_encode().into() };
+        let step =
+            Step { what: format!("name {name}"), to: FIRST_COME_REGISTRAR, data: call.abi_encode().into() };
         plan.steps.push(step);
     }
     let unchanged = current.record.as_ref().is_some_and(|(cid, _)| *cid == desired.record_cid);
@@ -140,11 +150,20 @@ fn plan_name(desired: &Desired, current: &Current, signer: Address, plan: &mut P
         (Some(_), true) => Sign::Keep,
         (Some(_), false) => Sign::Change,
     };
-    plan.changes.push(Change { sign, kind: "name", name: name.to_owned(), detail: desired.record_cid.to_string() });
+    plan.changes.push(Change {
+        sign,
+        kind: "name",
+        name: name.to_owned(),
+        detail: desired.record_cid.to_string(),
+    });
     if unchanged {
         return;
     }
-    let text = PublicResolver::setTextCall { node, key: RECORD_KEY.to_owned(), value: desired.record_cid.to_string() };
+    let text = PublicResolver::setTextCall {
+        node,
+        key: RECORD_KEY.to_owned(),
+        value: desired.record_cid.to_string(),
+    };
     let site = desired.record.site.map(|cid| contenthash::encode(&cid.to_bytes())).unwrap_or_default();
     let hash = PublicResolver::setContenthashCall { node, hash: site };
     let data = vec![text.abi_encode().into(), hash.abi_encode().into()];

@@ -61,8 +61,9 @@ pub(crate) fn prepare(manifest: &Manifest) -> Result<Prepared, Failure> {
         functions,
         contracts: contracts.iter().map(|(name, code)| (name.clone(), contract_address(code))).collect(),
     };
-    let json = serde_json::to_vec(&record)
-        .map_err(|source| Failure::new(1031, Exit::Failure, "the app's record cannot be written").because(source))?;
+    let json = serde_json::to_vec(&record).map_err(|source| {
+        Failure::new(1031, Exit::Failure, "the app's record cannot be written").because(source)
+    })?;
     let (record_cid, _) = add(Source::Bytes(Bytes::from(json)), "record".to_owned())?;
     let site_bytes = site.map_or(0, |(_, bytes)| bytes);
     Ok(Prepared { desired: Desired { record, record_cid, contracts, site_bytes }, contents })
@@ -74,7 +75,8 @@ fn code(path: &Path, cid: Cid) -> Result<FunctionCode, Failure> {
         Some("js" | "mjs") => Ok(FunctionCode::JavaScript { cid }),
         _ => {
             let what = format!("{} is neither .wasm nor .js", path.display());
-            Err(Failure::new(1003, Exit::Failure, what).help("a function is a wasi:http component or a JavaScript file"))
+            Err(Failure::new(1003, Exit::Failure, what)
+                .help("a function is a wasi:http component or a JavaScript file"))
         }
     }
 }

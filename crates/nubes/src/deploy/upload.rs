@@ -64,7 +64,9 @@ impl Source {
             }
             Self::Bytes(bytes) => build_file(Path::new("memory"), &mut bytes.as_ref(), sink),
         };
-        built.map_err(|source| Failure::new(1031, Exit::Failure, "the content cannot be addressed").because(source))
+        built.map_err(|source| {
+            Failure::new(1031, Exit::Failure, "the content cannot be addressed").because(source)
+        })
     }
 
     /// The CID alone, and those of all blocks.
@@ -93,7 +95,12 @@ impl Read for Counted<'_> {
 }
 
 /// Builds `source` and sends what `client`'s node lacks of it.
-pub(crate) async fn send(source: Source, client: &Client, output: Output, what: &str) -> Result<Built, Failure> {
+pub(crate) async fn send(
+    source: Source,
+    client: &Client,
+    output: Output,
+    what: &str,
+) -> Result<Built, Failure> {
     let bar = output.progress(size(&source), what);
     let (ready, mut batches) = mpsc::channel::<Vec<Block>>(BATCHES_READY_MAX);
     let build = {
@@ -110,7 +117,9 @@ pub(crate) async fn send(source: Source, client: &Client, output: Output, what: 
     while let Some(batch) = batches.recv().await {
         send_batch(client, batch).await?;
     }
-    let built = building.await.map_err(|source| Failure::new(1031, Exit::Failure, "addressing stopped").because(source))?;
+    let built = building
+        .await
+        .map_err(|source| Failure::new(1031, Exit::Failure, "addressing stopped").because(source))?;
     bar.finish_and_clear();
     built
 }
@@ -143,7 +152,8 @@ async fn send_batch(client: &Client, batch: Vec<Block>) -> Result<(), Failure> {
     }
     let cids: Vec<Cid> = batch.iter().map(|block| *block.cid()).collect();
     let missing: std::collections::BTreeSet<String> = client.missing(&cids).await?.into_iter().collect();
-    let wanted: Vec<&Block> = batch.iter().filter(|block| missing.contains(&block.cid().to_string())).collect();
+    let wanted: Vec<&Block> =
+        batch.iter().filter(|block| missing.contains(&block.cid().to_string())).collect();
     let Some(last) = wanted.last() else { return Ok(()) };
     let mut bytes = BytesMut::from(car::header(&[*last.cid()]).as_ref());
     for block in &wanted {
@@ -159,7 +169,8 @@ fn size(source: &Source) -> u64 {
         Source::Bytes(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
         Source::File(path) => std::fs::metadata(path).map_or(0, |file| file.len()),
         Source::Directory(dir) => {
-            let files = walkdir::WalkDir::new(dir).into_iter().flatten().filter(|entry| entry.file_type().is_file());
+            let files =
+                walkdir::WalkDir::new(dir).into_iter().flatten().filter(|entry| entry.file_type().is_file());
             files.filter_map(|entry| entry.metadata().ok()).map(|file| file.len()).sum()
         }
     }

@@ -74,7 +74,10 @@ impl Wallet {
         let receipt: Receipt =
             client.rpc(url, "eth_sendRawTransactionSync", json!([hex::encode_prefixed(raw)])).await?;
         if receipt.status.is_zero() {
-            let what = format!("transaction {} reverted in block {}", receipt.transaction_hash, receipt.block_number);
+            let what = format!(
+                "transaction {} reverted in block {}",
+                receipt.transaction_hash, receipt.block_number
+            );
             return Err(Failure::new(1019, Exit::Failure, what));
         }
         Ok(receipt)
@@ -83,12 +86,15 @@ impl Wallet {
 
 fn development_account() -> Result<PrivateKeySigner, Failure> {
     let built = MnemonicBuilder::<English>::default().phrase(DEVELOPMENT_MNEMONIC).build();
-    built.map_err(|source| Failure::new(1022, Exit::Failure, "the development account cannot be derived").because(source))
+    built.map_err(|source| {
+        Failure::new(1022, Exit::Failure, "the development account cannot be derived").because(source)
+    })
 }
 
 fn read_key(file: &Path) -> Result<PrivateKeySigner, Failure> {
     let text = std::fs::read_to_string(file).map_err(|source| {
-        Failure::new(1022, Exit::NotFound, format!("cannot read the key file {}", file.display())).because(source)
+        Failure::new(1022, Exit::NotFound, format!("cannot read the key file {}", file.display()))
+            .because(source)
     })?;
     // The parser's own error could quote the key; it is not kept.
     text.trim().parse().map_err(|_| {

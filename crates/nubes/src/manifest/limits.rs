@@ -71,8 +71,11 @@ fn quantity(text: &str, units: &[(&str, u64)]) -> Result<u64, QuantityError> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let factor = units.iter().find(|(name, _)| *name == unit.trim()).map(|(_, factor)| *factor);
-    let value = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
-    value.ok_or_else(|| QuantityError { units: units.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ") })
+    let value =
+        number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    value.ok_or_else(|| QuantityError {
+        units: units.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
+    })
 }
 
 /// A path under the app's host: exact, or a prefix that ends in `/*`.

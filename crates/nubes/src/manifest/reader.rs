@@ -48,7 +48,9 @@ impl<'a> Section<'a> {
             let valid = name.len() <= NAME_CHARS_MAX
                 && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
             if !valid {
-                let what = format!("`{name}` is no name for a {key}: use at most {NAME_CHARS_MAX} of a-z, 0-9 and -");
+                let what = format!(
+                    "`{name}` is no name for a {key}: use at most {NAME_CHARS_MAX} of a-z, 0-9 and -"
+                );
                 return Err(parent.refuse(1003, what, parent.key_span(name), "this name"));
             }
             let section = parent.child(name, item)?;
@@ -77,7 +79,9 @@ impl<'a> Section<'a> {
         let text = self.string(key)?.ok_or_else(|| self.missing(key))?;
         let span = self.value_span(key).unwrap_or(0..0);
         let path = std::path::PathBuf::from(&text);
-        let inside = path.components().all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
+        let inside = path
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
         if text.is_empty() || !inside {
             let what = format!("`{key}` must be a path inside the app's folder");
             return Err(self.refuse(1003, what, Some(span), "leads outside"));
@@ -86,14 +90,21 @@ impl<'a> Section<'a> {
     }
 
     /// A value that is one of a few words.
-    pub(super) fn choice(&mut self, key: &'static str, words: &[&'static str]) -> Result<Option<&'static str>, Failure> {
+    pub(super) fn choice(
+        &mut self,
+        key: &'static str,
+        words: &[&'static str],
+    ) -> Result<Option<&'static str>, Failure> {
         let Some(text) = self.string(key)? else { return Ok(None) };
         let found = words.iter().find(|word| **word == text).copied();
         let what = || format!("`{key}` is one of: {}", words.join(", "));
         found.map(Some).ok_or_else(|| self.refuse(1003, what(), self.value_span(key), "not one of them"))
     }
 
-    pub(super) fn parsed<T: FromStr<Err: Display>>(&mut self, key: &'static str) -> Result<Option<T>, Failure> {
+    pub(super) fn parsed<T: FromStr<Err: Display>>(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Option<T>, Failure> {
         let Some(text) = self.string(key)? else { return Ok(None) };
         let parsed = text.parse::<T>();
         parsed.map(Some).map_err(|error| {
@@ -101,7 +112,10 @@ impl<'a> Section<'a> {
         })
     }
 
-    pub(super) fn required_parsed<T: FromStr<Err: Display>>(&mut self, key: &'static str) -> Result<T, Failure> {
+    pub(super) fn required_parsed<T: FromStr<Err: Display>>(
+        &mut self,
+        key: &'static str,
+    ) -> Result<T, Failure> {
         self.parsed(key)?.ok_or_else(|| self.missing(key))
     }
 
@@ -118,16 +132,25 @@ impl<'a> Section<'a> {
 
     /// Refuses keys that nobody asked for.
     pub(super) fn finish(self) -> Result<(), Failure> {
-        let Some((key, _)) = self.table.iter().find(|(key, _)| !self.known.contains(key)) else { return Ok(()) };
+        let Some((key, _)) = self.table.iter().find(|(key, _)| !self.known.contains(key)) else {
+            return Ok(());
+        };
         let place = if self.path.is_empty() { FILE_PLACE.to_owned() } else { format!("[{}]", self.path) };
-        let failure = self.refuse(1001, format!("unknown key `{key}` in {place}"), self.key_span(key), "not a known key");
+        let failure = self.refuse(
+            1001,
+            format!("unknown key `{key}` in {place}"),
+            self.key_span(key),
+            "not a known key",
+        );
         let closest = self
             .known
             .iter()
             .map(|known| (strsim::jaro_winkler(known, key), known))
             .max_by(|(a, _), (b, _)| a.total_cmp(b));
         Err(match closest {
-            Some((similarity, known)) if similarity >= SIMILARITY_MIN => failure.help(format!("did you mean `{known}`?")),
+            Some((similarity, known)) if similarity >= SIMILARITY_MIN => {
+                failure.help(format!("did you mean `{known}`?"))
+            }
             _ => failure.help(format!("known keys: {}", self.known.join(", "))),
         })
     }
@@ -148,7 +171,11 @@ impl<'a> Section<'a> {
     }
 
     fn missing(&self, key: &str) -> Failure {
-        let what = if self.path.is_empty() { format!("[{key}] is missing") } else { format!("`{key}` is missing in [{}]", self.path) };
+        let what = if self.path.is_empty() {
+            format!("[{key}] is missing")
+        } else {
+            format!("`{key}` is missing in [{}]", self.path)
+        };
         self.refuse(1003, what, Some(self.span.clone()), "in this section").help(format!("add `{key}`"))
     }
 

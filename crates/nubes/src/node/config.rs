@@ -69,7 +69,8 @@ impl NodeConfig {
     }
 
     fn check(&self) -> Result<(), Failure> {
-        let refuse = |what: String| Err(Failure::new(1014, Exit::Usage, format!("{}: {what}", self.dir.display())));
+        let refuse =
+            |what: String| Err(Failure::new(1014, Exit::Usage, format!("{}: {what}", self.dir.display())));
         let listens = [Some(self.file.listen), self.file.rpc, self.file.door];
         let listens: Vec<_> = listens.into_iter().flatten().collect();
         for (index, address) in listens.iter().enumerate() {

@@ -21,7 +21,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// Domains under which apps have their hosts.
 const BASE_DOMAINS: [&str; 2] = ["localhost", "nubes.localhost"];
 /// Largest CAR and file that one request may bring.
-const INGEST_LIMITS: ingest::IngestLimits = ingest::IngestLimits { car_bytes_max: 1 << 40, file_bytes_max: 1 << 40 };
+const INGEST_LIMITS: ingest::IngestLimits =
+    ingest::IngestLimits { car_bytes_max: 1 << 40, file_bytes_max: 1 << 40 };
 
 #[derive(Debug)]
 pub(super) struct Gateway {
@@ -40,11 +41,16 @@ impl Gateway {
     ) -> Result<Self, Failure> {
         let dir = data.join("storage");
         let store = tokio::task::spawn_blocking(move || Store::open(&dir, Config::STANDARD)).await;
-        let store = store.map_err(|source| Failure::new(1024, Exit::Failure, "opening stopped").because(source))?;
+        let store =
+            store.map_err(|source| Failure::new(1024, Exit::Failure, "opening stopped").because(source))?;
         let store = store.map_err(storage_failure)?;
         let blobs = Arc::new(LocalBlobs::new(store.clone()));
-        let runtime = Runtime::start(RuntimeConfig::standard(data.join("compute")), Arc::clone(&blobs) as _, Arc::new(SystemClock))
-            .map_err(|source| Failure::new(4010, Exit::Failure, "functions cannot run").because(source))?;
+        let runtime = Runtime::start(
+            RuntimeConfig::standard(data.join("compute")),
+            Arc::clone(&blobs) as _,
+            Arc::new(SystemClock),
+        )
+        .map_err(|source| Failure::new(4010, Exit::Failure, "functions cannot run").because(source))?;
         let files = gateway::Gateway::new(store.clone());
         let info = info(chain, rpc, genesis);
         let ports = Ports {
@@ -55,8 +61,9 @@ impl Gateway {
             logs: Arc::new(FunctionLogs(runtime.clone())),
             clock: Arc::new(SystemClock),
         };
-        let base_domains = BaseDomains::new(BASE_DOMAINS)
-            .map_err(|source| Failure::new(1014, Exit::Usage, "a base domain is not valid").because(source))?;
+        let base_domains = BaseDomains::new(BASE_DOMAINS).map_err(|source| {
+            Failure::new(1014, Exit::Usage, "a base domain is not valid").because(source)
+        })?;
         let config = nubes_dapi::Config {
             base_domains,
             chain_id: info.chain_id,
@@ -120,7 +127,13 @@ impl std::fmt::Debug for LocalSites {
 
 #[async_trait]
 impl Sites for LocalSites {
-    async fn serve(&self, root: &Cid, path: &str, request: Request<Body>, caching: Caching) -> Response<Body> {
+    async fn serve(
+        &self,
+        root: &Cid,
+        path: &str,
+        request: Request<Body>,
+        caching: Caching,
+    ) -> Response<Body> {
         let caching = match caching {
             Caching::Immutable => gateway::Caching::Immutable,
             Caching::Revalidate => gateway::Caching::Mutable { max_age_s: 0 },

@@ -47,11 +47,21 @@ impl Ports {
         let ports = match self {
             Self::Development { base } => (|| {
                 let listen = base.checked_add(20)?.checked_add(index)?;
-                Some(NodePorts { listen, rpc: base.checked_add(Self::RPC_DISTANCE)?, door: base, serves: index == 0 })
+                Some(NodePorts {
+                    listen,
+                    rpc: base.checked_add(Self::RPC_DISTANCE)?,
+                    door: base,
+                    serves: index == 0,
+                })
             })(),
             Self::Spread { base } => (|| {
                 let first = base.checked_add(index.checked_mul(10)?)?;
-                Some(NodePorts { listen: first.checked_add(1)?, rpc: first, door: first.checked_add(2)?, serves: true })
+                Some(NodePorts {
+                    listen: first.checked_add(1)?,
+                    rpc: first,
+                    door: first.checked_add(2)?,
+                    serves: true,
+                })
             })(),
         };
         ports.ok_or_else(|| Failure::new(1027, Exit::Usage, "the first port is too high: ports end at 65535"))
@@ -95,7 +105,9 @@ pub(crate) fn init(dir: &Path, validators: u8, ports: Ports) -> Result<Vec<PathB
     }
     let genesis = Genesis::development().to_json();
     let written = fs::write(dir.join(GENESIS_FILE), genesis);
-    written.map_err(|source| Failure::new(1023, Exit::Failure, "the genesis cannot be written").because(source))?;
+    written.map_err(|source| {
+        Failure::new(1023, Exit::Failure, "the genesis cannot be written").because(source)
+    })?;
     // Last: a folder with this file is a whole network, see `reopen`.
     let public = hex::encode(committee.sharing_bytes());
     write_toml(&dir.join(COMMITTEE_FILE), &CommitteeFile { public, validators: members })?;
@@ -129,7 +141,8 @@ fn write_node(dir: &Path, file: &NodeFile, keys: &ValidatorKeys) -> Result<(), F
     };
     fs::create_dir_all(dir).map_err(refuse)?;
     let secret = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.join(KEY_FILE));
-    let written = secret.and_then(|mut secret| secret.write_all(hex::encode(keys.to_secret_bytes()).as_bytes()));
+    let written =
+        secret.and_then(|mut secret| secret.write_all(hex::encode(keys.to_secret_bytes()).as_bytes()));
     written.map_err(refuse)?;
     write_toml(&dir.join(super::config::FILE_NAME), file)
 }
@@ -175,7 +188,10 @@ mod tests {
         let key = nodes[0].join("validator.key");
         assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
         read_keys(&key).unwrap();
-        assert_eq!(init(&net, 4, Ports::Spread { base: 18_000 }).unwrap_err().error_code().to_string(), "NX1013");
+        assert_eq!(
+            init(&net, 4, Ports::Spread { base: 18_000 }).unwrap_err().error_code().to_string(),
+            "NX1013"
+        );
     }
 
     #[test]

@@ -138,7 +138,7 @@ fn replaced_storage_hides_what_is_there() {
     node.advance(&[message(2, 0, contract, words(&[0, 9]))]);
     let told = |replaces_storage, storage: &[(U256, U256)]| {
         let storage = storage.iter().copied().collect();
-        let account = AccountOverride { replaces_storage, storage, ..code(reader()) };
+        let account = AccountOverride { storage, replaces_storage, ..code(reader()) };
         let overrides = Overrides { accounts: [(contract, account)].into() };
         call(&node, &to(contract, Bytes::new()), BlockAt::Head, &overrides).unwrap().output
     };

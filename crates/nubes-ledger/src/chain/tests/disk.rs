@@ -72,7 +72,7 @@ fn survivors(write: &Write, luck: B256) -> Vec<Write> {
         (0, _) => Vec::new(),
         (1, Write::Bytes(offset, bytes)) => {
             let sectors = bytes.chunks(SECTOR_BYTES).enumerate();
-            let lucky = sectors.filter(|(index, _)| luck[1 + index % 31] % 2 == 0);
+            let lucky = sectors.filter(|(index, _)| luck[1 + index % 31].is_multiple_of(2));
             lucky
                 .map(|(index, sector)| Write::Bytes(offset + index * SECTOR_BYTES, sector.to_vec()))
                 .collect()

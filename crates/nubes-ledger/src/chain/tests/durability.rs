@@ -1,10 +1,15 @@
 use super::{Given, Node, PAYEE, disk::Disk, pay, rich};
-use crate::{Chain, Genesis, chain::BlockAt, state::OpenError};
+use crate::{
+    Chain, Genesis,
+    chain::{BlockAt, FINAL_BLOCKS_QUEUED_MAX},
+    state::OpenError,
+};
 use alloy_primitives::{B256, U256};
 use nubes_consensus::{EthBlock, MachineError, StateMachine as _};
 use proptest::prelude::*;
 use redb::backends::InMemoryBackend;
 use std::{path::Path, sync::Arc};
+use tokio::sync::broadcast::error::TryRecvError;
 
 /// Final blocks of a chain, one transfer of one wei in each.
 fn history(length: u64) -> Vec<EthBlock> {
@@ -66,6 +71,17 @@ fn what_was_final_is_there_when_the_store_is_opened_again() {
     let (block, index) = chain.transaction(blocks[1].body.transactions[0].hash()).unwrap().unwrap();
     assert_eq!((block.hash, index), (hash(&blocks[1]), 0));
     assert!(!chain.knows(&hash(&blocks[1])) && chain.knows(&hash(&blocks[2])));
+}
+
+#[test]
+fn a_follower_that_falls_behind_is_told_how_much_it_missed() {
+    let node = Node::new();
+    let mut news = node.chain.follow();
+    for _ in 0..=FINAL_BLOCKS_QUEUED_MAX {
+        node.chain.finals.send(node.head()).unwrap();
+    }
+    assert_eq!(news.try_recv().unwrap_err(), TryRecvError::Lagged(1));
+    assert_eq!(news.try_recv().unwrap().hash, node.head().hash);
 }
 
 #[test]

@@ -3,6 +3,8 @@ use alloy_consensus::Header;
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256};
 use nubes_consensus::{EthBlock, MachineError, StateMachine as _};
 
+type Change<'a> = &'a dyn Fn(&mut Header);
+
 /// A block with transfers and logs on the second of two final blocks, and a node that has its parent.
 fn block() -> (Node, EthBlock) {
     let (builder, checker) = (Node::new(), Node::new());
@@ -19,7 +21,7 @@ fn block() -> (Node, EthBlock) {
 fn a_header_with_one_wrong_field_is_refused_and_the_field_is_named() {
     let (node, block) = block();
     let some = B256::repeat_byte(0x77);
-    let changes: [(&str, &dyn Fn(&mut Header)); 22] = [
+    let changes: [(&str, Change<'_>); 22] = [
         ("ommers_hash", &|header| header.ommers_hash = some),
         ("beneficiary", &|header| header.beneficiary = Address::repeat_byte(1)),
         ("state_root", &|header| header.state_root = some),

@@ -1,7 +1,9 @@
 use super::{LOGGER, Node, PAYEE, WRITER, address, create, init, message, pay, words};
 use crate::chain::{BlockAt, LOG_BLOCKS_MAX, LOGS_MAX, LogFilter, LogsError, QueryError};
+use crate::state::StoredBlock;
 use alloy_primitives::{B256, Bytes, U256, keccak256};
 use alloy_trie::{Nibbles, proof::verify_proof};
+use std::sync::Arc;
 
 #[test]
 fn every_final_state_can_still_be_read_and_proven() {
@@ -62,11 +64,38 @@ fn a_final_transaction_is_found_with_its_sender_and_gas() {
 #[test]
 fn a_log_query_over_too_many_blocks_is_refused() {
     let node = Node::new();
-    node.advance(&[]);
     // The head bounds the range: what is not there costs nothing.
     assert!(node.chain.logs(0, u64::MAX, &LogFilter::default()).unwrap().is_empty());
     assert!(node.chain.logs(5, 2, &LogFilter::default()).unwrap().is_empty());
-    assert!(LOG_BLOCKS_MAX > 1);
+    // As if there were so many blocks.
+    let mut head = StoredBlock::clone(&node.head());
+    Arc::make_mut(&mut head.block).header.number = LOG_BLOCKS_MAX;
+    node.chain.inner.write().head = Arc::new(head);
+    assert!(matches!(node.chain.logs(0, u64::MAX, &LogFilter::default()), Err(LogsError::Range)));
+    assert!(node.chain.logs(1, LOG_BLOCKS_MAX, &LogFilter::default()).unwrap().is_empty());
+}
+
+#[test]
+fn a_reader_sees_each_block_whole_while_others_become_final() {
+    const BLOCKS: u64 = 30;
+    let node = Node::new();
+    let check = |head: &StoredBlock| {
+        assert_eq!(node.chain.balance(&PAYEE, BlockAt::Hash(head.hash)).unwrap(), U256::from(head.number()));
+        for transaction in &head.block.body.transactions {
+            let (block, _) = node.chain.transaction(transaction.hash()).unwrap().unwrap();
+            assert_eq!(block.hash, head.hash);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..BLOCKS).for_each(|nonce| drop(node.advance(&[pay(1, nonce, 1)]))));
+        let mut seen = 0;
+        while seen < BLOCKS {
+            let head = node.head();
+            assert!(head.number() >= seen);
+            check(&head);
+            seen = head.number();
+        }
+    });
 }
 
 /// Emits 250 logs: the input's first word counts down.

@@ -38,9 +38,11 @@ const SUPPLY: u64 = 10_000_000_000_000;
 static TRANSFERS: LazyLock<BTreeMap<(Address, u64), Shared>> = LazyLock::new(|| {
     let mut transfers = BTreeMap::new();
     for (index, from) in (0u32..).zip(DEVELOPMENT_ACCOUNTS) {
-        let signer = MnemonicBuilder::<English>::default().phrase(MNEMONIC).index(index).unwrap().build().unwrap();
+        let signer =
+            MnemonicBuilder::<English>::default().phrase(MNEMONIC).index(index).unwrap().build().unwrap();
         for nonce in 0..TRANSFERS_PER_ACCOUNT {
-            let to = DEVELOPMENT_ACCOUNTS[usize::try_from((u64::from(index) * 7 + nonce * 3 + 1) % 10).unwrap()];
+            let to =
+                DEVELOPMENT_ACCOUNTS[usize::try_from((u64::from(index) * 7 + nonce * 3 + 1) % 10).unwrap()];
             let call = TestDollar::transferCall { to, value: U256::from(1_000 + nonce * 17) };
             let transaction = TxEip1559 {
                 chain_id: DEVELOPMENT_CHAIN_ID,
@@ -128,7 +130,8 @@ impl Cluster {
 fn simulate(scenario: &Scenario) -> Outcome {
     let cluster = Cluster::default();
     let (maker, checker) = (cluster.clone(), cluster);
-    let outcome = run(scenario, move |validator, life| maker.machine(validator, life), move |_| checker.conserved());
+    let outcome =
+        run(scenario, move |validator, life| maker.machine(validator, life), move |_| checker.conserved());
     outcome.unwrap_or_else(|error| panic!("seed {}: {error:?}", scenario.seed))
 }
 
@@ -149,10 +152,24 @@ fn trouble(seed: u64, certificates: Certificates) -> Scenario {
     let group = halves[usize::try_from(seed % 4).unwrap()].clone();
     let partition = Partition { from: Duration::from_millis(300), until: Duration::from_secs(2), group };
     let crashes = match seed % 2 {
-        0 => Crashes::Random { every: Duration::from_secs(2), downtime: Duration::from_millis(400), count: 1 },
-        _ => Crashes::Once { validator: usize::try_from(seed % 4).unwrap(), at: Duration::from_millis(700), downtime: Duration::from_secs(1) },
+        0 => {
+            Crashes::Random { every: Duration::from_secs(2), downtime: Duration::from_millis(400), count: 1 }
+        }
+        _ => Crashes::Once {
+            validator: usize::try_from(seed % 4).unwrap(),
+            at: Duration::from_millis(700),
+            downtime: Duration::from_secs(1),
+        },
     };
-    Scenario { seed, validators: 4, blocks: BLOCKS, certificates, links, partitions: vec![partition], crashes }
+    Scenario {
+        seed,
+        validators: 4,
+        blocks: BLOCKS,
+        certificates,
+        links,
+        partitions: vec![partition],
+        crashes,
+    }
 }
 
 #[test]

@@ -38,7 +38,8 @@ pub(super) fn start(dir: &Path) -> Result<Watch, Failure> {
     let root = dir.to_owned();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let Ok(event) = event else { return };
-        let real = !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| is_source(&root, path));
+        let real = !matches!(event.kind, EventKind::Access(_))
+            && event.paths.iter().any(|path| is_source(&root, path));
         if real {
             // A full queue already holds a reason to redeploy.
             let _ = sender.try_send(());
@@ -64,7 +65,8 @@ pub(super) async fn run(watch: Watch, client: &Client, output: Output) {
         match deployed {
             Ok(plan) => {
                 let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                output.result(&format!("{plan}\nlive after {ms} ms"), &json!({ "redeployed": true, "ms": ms }));
+                output
+                    .result(&format!("{plan}\nlive after {ms} ms"), &json!({ "redeployed": true, "ms": ms }));
             }
             Err(failure) => output.failure(failure),
         }
