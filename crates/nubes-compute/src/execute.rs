@@ -22,7 +22,7 @@ use tokio::{
     sync::OwnedMutexGuard,
     time::{Instant, timeout_at},
 };
-use wasmtime::{Engine, Store, Trap};
+use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 /// Body of a request to a function.
@@ -190,6 +190,10 @@ impl Host<'_> {
             Broken::Time => {
                 self.printer.print(LogLevel::Error, "stopped: time limit");
                 return RunError::TimedOut { function: name, limit: "time" };
+            }
+            // Not the guest's fault.
+            Broken::Guest(error) if error.is::<PoolConcurrencyLimitError>() => {
+                return RunError::Busy { function: name };
             }
             Broken::Guest(error) => match error.downcast_ref::<Trap>() {
                 Some(Trap::OutOfFuel) => {

@@ -27,7 +27,11 @@ use alloy_trie::EMPTY_ROOT_HASH;
 use nubes_consensus::{EthBlock, MachineError, Slot, StateMachine};
 use parking_lot::{Mutex, RwLock};
 use redb::StorageBackend;
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 use tokio::sync::{Notify, broadcast};
 
 /// Final blocks that a slow subscriber may fall behind before it loses some.
@@ -135,12 +139,10 @@ impl Chain {
         let stored = Arc::new(executed.stored);
         let layer = Arc::new(Layer { stored: Arc::clone(&stored), changes: executed.changes });
         let mut inner = self.inner.write();
-        if inner.layers.len() >= LAYERS_MAX {
-            // The oldest branches go first; a block that is needed again is executed again.
-            let lowest = inner.layers.iter().min_by_key(|(_, layer)| layer.height()).map(|(hash, _)| *hash);
-            lowest.map(|hash| inner.layers.remove(&hash));
+        let is_there = inner.layers.contains_key(&stored.hash);
+        if is_there || inner.layers.len() < LAYERS_MAX || make_room(&mut inner, &layer) {
+            inner.layers.insert(stored.hash, layer);
         }
-        inner.layers.insert(stored.hash, layer);
         stored
     }
 
@@ -179,7 +181,7 @@ impl Chain {
             timestamp: header.timestamp,
         };
         let invalid = |error: ExecError| match error {
-            error @ (ExecError::Trie(_) | ExecError::State { .. }) => {
+            error @ (ExecError::Trie(_) | ExecError::State { .. } | ExecError::View(_)) => {
                 MachineError::Store { source: Box::new(error) }
             }
             error => MachineError::Invalid { hash, what: chain_of(&error) },
@@ -209,6 +211,16 @@ impl Chain {
         let _ = self.finals.send(Arc::clone(&layer.stored));
         Ok(())
     }
+}
+
+/// Drops the oldest layer that nothing builds on, so that every layer left still stands on the head. False: `layer`
+/// itself is the end of a branch that fills the memory; it is not kept, and is executed again when it is needed.
+fn make_room(inner: &mut Inner, layer: &Layer) -> bool {
+    let mut parents: BTreeSet<_> = inner.layers.values().map(|layer| layer.parent()).collect();
+    parents.insert(layer.parent());
+    let ends = inner.layers.iter().filter(|(hash, _)| !parents.contains(*hash));
+    let oldest = ends.min_by_key(|(_, layer)| layer.height()).map(|(hash, _)| *hash);
+    oldest.is_some_and(|hash| inner.layers.remove(&hash).is_some())
 }
 
 /// Drops the head's own layer and every layer that is not a descendant of the head.

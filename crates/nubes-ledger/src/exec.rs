@@ -11,7 +11,7 @@ pub(crate) use call::{AccountOverride, CallInput, Overrides, call, estimate};
 pub use call::{CallFailure, CallOutcome};
 pub(crate) use rules::{Rules, evm_env};
 
-use crate::state::{Account, Changes, StoredBlock, TrieError, View, apply};
+use crate::state::{Account, Changes, StoredBlock, TrieError, View, ViewError, apply};
 use alloy_consensus::{
     BlockBody, EMPTY_OMMER_ROOT_HASH, Header, ReceiptEnvelope, TxEnvelope, proofs, transaction::Recovered,
 };
@@ -70,6 +70,13 @@ pub(crate) enum ExecError {
     },
     #[error(transparent)]
     Trie(#[from] TrieError),
+    #[error(transparent)]
+    View(#[from] ViewError),
+    #[error("more than {BLOCK_TRANSACTIONS_MAX} transactions or {BLOCK_TRANSACTION_BYTES_MAX} bytes of them")]
+    TooLarge,
+    /// There is no blob space here; the headers say so.
+    #[error("transaction {0} carries blobs")]
+    Blobs(B256),
     /// The sender of a transaction cannot be recovered from its signature.
     #[error("transaction {0} has no valid signature")]
     Signature(B256),
@@ -128,7 +135,7 @@ fn run(
     let packed = pack(&mut executor, candidates, mode)?;
     let (_, result) = executor.finish().map_err(|source| ExecError::State { source })?;
     state.merge_transitions(BundleRetention::PlainState);
-    let mut changes = to_changes(view, &state.take_bundle());
+    let mut changes = to_changes(view, &state.take_bundle())?;
     let state_root = apply(view.nodes(), input.parent.state_root, &mut changes)?;
     let header =
         header(&input, base_fee, &packed, &result.receipts, (state_root, result.gas_used, result.requests));
@@ -162,13 +169,23 @@ where
     let mut bytes = 0usize;
     for candidate in candidates {
         let transaction = candidate.as_ref();
-        bytes = bytes.saturating_add(alloy_eips::Encodable2718::encode_2718_len(transaction.inner()));
-        let full = packed.transactions.len() >= BLOCK_TRANSACTIONS_MAX || bytes > BLOCK_TRANSACTION_BYTES_MAX;
-        if full && mode == Mode::Build {
-            break;
+        if transaction.inner().is_eip4844() {
+            match mode {
+                Mode::Verify => return Err(ExecError::Blobs(*transaction.inner().hash())),
+                Mode::Build => packed.rejected.push(*transaction.inner().hash()),
+            }
+            continue;
+        }
+        let with_this = bytes.saturating_add(alloy_eips::Encodable2718::encode_2718_len(transaction.inner()));
+        if packed.transactions.len() >= BLOCK_TRANSACTIONS_MAX || with_this > BLOCK_TRANSACTION_BYTES_MAX {
+            match mode {
+                Mode::Verify => return Err(ExecError::TooLarge),
+                Mode::Build => break,
+            }
         }
         match executor.execute_transaction(transaction) {
             Ok(_) => {
+                bytes = with_this;
                 packed.transactions.push(transaction.inner().clone());
                 packed.senders.push(transaction.signer());
             }
@@ -228,15 +245,13 @@ fn header(
 }
 
 /// What the EVM changed, in the form of our tables. Storage roots are still the old ones.
-fn to_changes(view: &View, bundle: &BundleState) -> Changes {
+fn to_changes(view: &View, bundle: &BundleState) -> Result<Changes, ViewError> {
     let mut changes = Changes::default();
     for (address, account) in &bundle.state {
         if !account.is_info_changed() && account.storage.is_empty() {
             continue;
         }
-        // An account that cannot be read was read by the EVM a moment ago; the trie would notice a wrong root.
-        let before = view.account(address).ok().flatten();
-        let storage_root = before.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
+        let storage_root = view.account(address)?.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
         let after = account.info.as_ref().filter(|info| !info.is_empty()).map(|info| Account {
             nonce: info.nonce,
             balance: info.balance,
@@ -248,7 +263,7 @@ fn to_changes(view: &View, bundle: &BundleState) -> Changes {
         changes.storage.extend(slots.map(|(key, slot)| ((*address, *key), slot.present_value)));
     }
     changes.code.extend(bundle.contracts.iter().map(|(hash, code)| (*hash, code.original_bytes())));
-    changes
+    Ok(changes)
 }
 
 /// The first field in which two headers differ.

@@ -4,9 +4,10 @@ use super::{GUEST, House};
 use crate::{FuelUsed, REQUEST_BYTES_MAX, code_of};
 use nubes_base::{
     app::FunctionLimits,
-    port::{Function, GetError, RunError},
+    port::{Function, GetError, RunError, Runner},
 };
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use tokio::task::JoinSet;
 
 async fn guest(house: &House, change: impl FnOnce(&mut FunctionLimits)) -> Function {
     let mut guest = house.component(GUEST).await;
@@ -58,6 +59,22 @@ async fn who_finds_no_free_instance_is_told_to_come_back() {
     assert!(matches!(first, Err(RunError::TimedOut { limit: "time", .. })), "{first:?}");
     assert!(matches!(second, Err(RunError::Busy { .. })), "{second:?}");
     assert_eq!(house.get(&busy, "/ada").await.unwrap(), "hello /ada");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn all_instances_may_be_taken_at_once() {
+    const SLOW: &str =
+        "export default { fetch() { for (let n = 0; n < 150_000; n += 1); return new Response('done'); } };";
+    const INSTANCES: u32 = 16;
+    let house = Arc::new(House::with(|config| config.instances_max = INSTANCES));
+    let slow = house.javascript(SLOW).await;
+    house.runtime.prepare(&slow).await.unwrap();
+    let mut calls = JoinSet::new();
+    for _ in 0..INSTANCES {
+        let (house, slow) = (Arc::clone(&house), slow.clone());
+        calls.spawn(async move { house.get(&slow, "/").await.unwrap() });
+    }
+    assert_eq!(calls.join_all().await, vec!["done"; 16]);
 }
 
 #[tokio::test]

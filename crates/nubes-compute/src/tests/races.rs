@@ -1,6 +1,7 @@
 //! Requests at the same time, on several threads.
 
 use super::{GUEST, House};
+use crate::STATE_ATTEMPTS_MAX;
 use nubes_base::port::{Function, Runner};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -40,4 +41,23 @@ export default {
     let house = House::new();
     let counter = house.javascript(SOURCE).await;
     check_counts(house, counter, "/", 40).await;
+}
+
+/// All of them read before the first one writes, because each gives way in between; so each round has one winner.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn more_slow_requests_than_attempts_all_succeed() {
+    const SOURCE: &str = r#"
+export default {
+  async fetch(request, env) {
+    const n = Number(await env.KV.get("n") ?? 0) + 1;
+    for (let step = 0; step < 150_000; step += 1);
+    await env.KV.put("n", String(n));
+    return new Response(String(n));
+  },
+};
+"#;
+    let house = House::new();
+    let mut counter = house.javascript(SOURCE).await;
+    counter.record.limits.time_ms = 120_000;
+    check_counts(house, counter, "/", u64::from(STATE_ATTEMPTS_MAX) + 16).await;
 }

@@ -19,6 +19,8 @@ use tokio::sync::Notify;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Defect {
     None,
+    /// Chooses the seed of its blocks itself.
+    OwnSeed,
     /// Computes other states than everybody else.
     WrongRoot,
     /// Says that a block is durable one block before it is.
@@ -154,7 +156,8 @@ impl StateMachine for Counter {
             transactions.push(transaction(height * 256 + u64::from(slot.seed[0])));
         }
         let state = parent.after(&transactions);
-        let block = block(slot, height, state.root(self.defect), transactions);
+        let seed = if self.defect == Defect::OwnSeed { B256::repeat_byte(7) } else { slot.seed };
+        let block = block(&Slot { seed, ..slot.clone() }, height, state.root(self.defect), transactions);
         inner.layers.insert(block.header.hash_slow(), (height, slot.parent, state));
         Ok(block)
     }

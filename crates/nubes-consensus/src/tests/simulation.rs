@@ -40,7 +40,7 @@ fn lossy(scenario: Scenario) -> Scenario {
 }
 
 fn split(scenario: Scenario) -> Scenario {
-    let cut = Partition { from: SECOND / 2, until: 4 * SECOND, group: vec![0, 1] };
+    let cut = Partition { from: 3 * SECOND, until: 6 * SECOND, group: vec![0, 1] };
     Scenario { partitions: vec![cut], ..scenario }
 }
 
@@ -84,6 +84,22 @@ fn one_and_seven_validators_agree_too() {
         let scenario = Scenario { validators, ..Scenario::calm(0, 10) };
         assert_eq!(simulate(&scenario, HEALTHY).unwrap().heights.len(), validators as usize);
     }
+}
+
+#[test]
+fn blocks_with_another_seed_than_their_parent_gives_never_become_final_slow() {
+    let make = |_, _| {
+        Arc::new(Counter::new(Load::Endless, Defect::OwnSeed, Arc::default())) as Arc<dyn StateMachine>
+    };
+    let check = |machines: &[Arc<dyn StateMachine>]| {
+        if machines.iter().all(|machine| machine.head().0 == 0) {
+            Ok(())
+        } else {
+            Err("a chosen seed became final".to_owned())
+        }
+    };
+    let error = run(&Scenario::calm(0, 1), make, check).unwrap_err();
+    assert!(matches!(error, SimulationError::Stalled { .. }), "{error:?}");
 }
 
 #[test]

@@ -90,7 +90,7 @@ pub(crate) fn call(
         seed: header.mix_hash,
         context: header.parent_beacon_block_root.unwrap_or_default(),
     };
-    let base_fee = super::fees::next_base_fee(header);
+    let base_fee = header.base_fee_per_gas.unwrap_or_default();
     let mut env = evm_env(&block, base_fee);
     // A call looks at the block it names, not at the one after it.
     env.block_env.number = U256::from(header.number);
