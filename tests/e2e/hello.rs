@@ -1,6 +1,6 @@
 //! A compiled component and the network's own commands: add, get.
 
-use nubes_tests::{Cloud, free_port_base, nubes, repository};
+use nubes_tests::{Cloud, NodeProcess, free_port_base, nubes, repository};
 use serde_json::Value;
 
 #[tokio::test]
@@ -38,5 +38,37 @@ async fn what_was_added_comes_back_verified_slow() {
     let lost = nubes(dir.path(), &["get", missing, "--output", "lost", "--node", &node]).await.unwrap();
     assert_eq!(lost.status.code(), Some(4), "{lost:?}");
     assert!(!dir.path().join("lost").exists(), "nothing is half-written");
+    cloud.process.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_function_prints_is_read_and_followed_slow() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(nubes(dir.path(), &["new", "shop"]).await.unwrap().status.success());
+    let app = dir.path().join("shop");
+    let api = "export default { async fetch(request) { console.warn('seen', request.method); return new Response('ok'); } };";
+    std::fs::write(app.join("api/index.js"), api).unwrap();
+    let cloud = Cloud::start(Some(&app), &dir.path().join("data"), free_port_base().unwrap()).await.unwrap();
+    let node = cloud.door();
+    let call = async || {
+        let request = reqwest::Client::new().get(format!("{node}/api/x")).header("host", "shop.localhost");
+        assert_eq!(request.send().await.unwrap().status(), 200);
+    };
+    call().await;
+    let printed = nubes(&app, &["logs", "--json", "--node", &node]).await.unwrap();
+    let line: Value = serde_json::from_slice(&printed.stdout).unwrap();
+    assert_eq!((&line["text"], &line["level"]), (&Value::from("seen GET"), &Value::from("warn")), "{line}");
+    let mut follower = NodeProcess::follow(&app, &["logs", "-f", "--lines", "0", "--node", &node]).unwrap();
+    // The follower says nothing until there is a line; calls go on until it has heard one.
+    let heard = loop {
+        call().await;
+        if let Ok(line) =
+            tokio::time::timeout(std::time::Duration::from_millis(200), follower.next_line()).await
+        {
+            break line.unwrap();
+        }
+    };
+    assert_eq!(heard["text"], "seen GET", "{heard}");
+    follower.kill().await.unwrap();
     cloud.process.stop().await.unwrap();
 }

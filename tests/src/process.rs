@@ -69,14 +69,20 @@ pub struct NodeProcess {
 impl NodeProcess {
     /// Starts the binary and waits for its ready line.
     pub async fn start(dir: &Path, args: &[&str]) -> Result<Self> {
+        let mut process = Self::follow(dir, args)?;
+        let ready = timeout(READY_TIMEOUT, ready_line(&mut process.lines)).await;
+        process.ready = ready.context("not ready in time")??;
+        Ok(process)
+    }
+
+    /// Starts the binary, which prints lines of JSON and has no ready line.
+    pub fn follow(dir: &Path, args: &[&str]) -> Result<Self> {
         let mut command = Command::new(binary()?);
         command.args(args).arg("--json").current_dir(dir);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn()?;
         let stdout = child.stdout.take().context("stdout is piped")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let ready = timeout(READY_TIMEOUT, ready_line(&mut lines)).await.context("not ready in time")??;
-        Ok(Self { child, lines, ready })
+        Ok(Self { child, lines: BufReader::new(stdout).lines(), ready: Value::Null })
     }
 
     /// The next line that the process prints, as JSON.

@@ -101,7 +101,7 @@ impl Genesis {
         }
         let dollars: Vec<_> =
             DEVELOPMENT_ACCOUNTS.iter().map(|address| (*address, U256::from(DEVELOPMENT_DOLLARS))).collect();
-        // Ten million dollars fit into 256 bits; were it otherwise, the token would simply start without supply.
+        // Ten million dollars fit into 256 bits; were it otherwise, the token would start without supply.
         let storage = test_dollar_storage(&dollars).unwrap_or_default();
         alloc.entry(TEST_DOLLAR).or_default().storage = storage;
         Self {

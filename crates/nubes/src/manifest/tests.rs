@@ -53,7 +53,7 @@ fn the_guestbook_parses() {
 #[test]
 fn an_unknown_key_is_refused_with_a_suggestion() {
     refused("state = ", "stat = ", 1001, "did you mean `state`?", "stat");
-    refused("[site]", "[sight]", 1001, "did you mean `site`?", "sight");
+    refused("[site]", "[sites]", 1001, "did you mean `site`?", "sites");
     refused("state = \"kv\"", "zzzz = 1", 1001, "known keys: ", "zzzz");
 }
 
