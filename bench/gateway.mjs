@@ -9,7 +9,9 @@ const SIZES = { "1 KiB": 1 << 10, "1 MiB": 1 << 20 };
 
 async function nginx(dir) {
   const port = await freePort();
-  const config = `daemon off; worker_processes 2; pid ${dir}/nginx.pid; error_log ${dir}/nginx.log;
+  // As root it would serve as another user, who cannot read the folder.
+  const user = process.getuid() === 0 ? "user root;" : "";
+  const config = `${user} daemon off; worker_processes 2; pid ${dir}/nginx.pid; error_log ${dir}/nginx.log;
 events { worker_connections 512; }
 http { access_log off; sendfile on; tcp_nopush on; open_file_cache max=100; keepalive_requests 1000000;
   client_body_temp_path ${dir}/t1; proxy_temp_path ${dir}/t2; fastcgi_temp_path ${dir}/t3; uwsgi_temp_path ${dir}/t4; scgi_temp_path ${dir}/t5;
