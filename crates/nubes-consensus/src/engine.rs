@@ -16,8 +16,12 @@ use commonware_cryptography::{
     bls12381::primitives::variant::MinSig,
     ed25519::{PrivateKey, PublicKey},
 };
-use commonware_p2p::{Address, AddressableManager as _, authenticated::lookup};
-use commonware_runtime::{Metrics as _, Quota, Runner as _, Spawner as _, Supervisor as _, tokio};
+use commonware_p2p::{
+    Address, AddressableManager as _, CheckedSender as _, Recipients, Sender, authenticated::lookup,
+};
+use commonware_runtime::{
+    Clock as _, Metrics as _, Quota, Runner as _, Spawner as _, Supervisor as _, tokio,
+};
 use commonware_stream::{
     cups::{self, Cups},
     sake::{self, Sake},
@@ -33,14 +37,24 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, thread, 
 /// Scheme of the real network: threshold BLS with a verifiable random function for the leader.
 type Scheme = vrf::Scheme<PublicKey, MinSig>;
 
+/// How peers prove who they are and agree on the keys of a connection.
+type Handshake = Cups<Sake<PrivateKey>, ChaCha20Poly1305>;
+
 /// Messages per second and channel. Mailboxes are allocated up front for quota times peers: a high quota costs memory
 /// at start.
 pub(crate) const MESSAGES_PER_SECOND_MAX: Quota = Quota::per_second(NZU32!(1_000));
 /// Room for a few blocks in one message of the backfill.
 pub(crate) const MESSAGE_BYTES_MAX: u32 = 3 * 4 * 1024 * 1024;
-const DIAL_FREQUENCY: Duration = Duration::from_millis(250);
+const DIAL_FREQUENCY: Duration = Duration::from_millis(100);
+/// After an attempt a peer is neither dialled nor accepted for this long. Validators that start together dial each other
+/// at once and refuse each other for it, or dial before the other listens: the next try must come well before the first
+/// leader proposes, or its proposal is lost and a whole view with it.
+const REDIAL_PAUSE: Duration = Duration::from_millis(250);
 const HANDSHAKE_AGE_MAX: Duration = Duration::from_secs(10);
 const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5);
+/// A validator that starts waits this long for those it expects, then begins with those that are there.
+const GATHERING_TIME_MAX: Duration = Duration::from_secs(1);
+const GATHERING_CHECK: Duration = Duration::from_millis(10);
 const METRICS_QUESTIONS_MAX: usize = 8;
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const WORKER_THREADS: usize = 2;
@@ -205,22 +219,7 @@ async fn run(
     stopped: oneshot::Receiver<()>,
 ) -> Option<MachineError> {
     let signer = config.keys.signer.clone();
-    let peers_max = NonZeroUsize::new(config.peers.len().max(1)).unwrap_or(NonZeroUsize::MIN);
-    let handshake = handshake(&signer);
-    let namespace = union(&config.namespace, b"_P2P");
-    // Peers may be on the same machine or in a private network.
-    let mut network = lookup::Config::local(
-        handshake,
-        &namespace,
-        config.listen,
-        peers_max,
-        MESSAGE_BYTES_MAX,
-        NZUsize!(1024),
-    );
-    network.dial_frequency = DIAL_FREQUENCY;
-    // Mailboxes are allocated for each set of peers that may be tracked; here is one committee.
-    network.tracked_peer_sets = NZUsize!(1);
-    let (mut network, mut oracle) = lookup::Network::new(context.child("network"), network);
+    let (mut network, mut oracle) = lookup::Network::new(context.child("network"), network_config(&config));
     let _ = oracle.track(0, parts.peers);
     let mut register = |channel| network.register(channel, MESSAGES_PER_SECOND_MAX);
     let wires = Wires {
@@ -230,7 +229,9 @@ async fn run(
         broadcast: register(3),
         backfill: register(4),
     };
-    let transactions = register(5);
+    let mut transactions = register(5);
+    let network = network.start();
+    gather(&context, &mut transactions.0, config.peers.len()).await;
     let (events, receiver) = mpsc::unbounded_channel::<Event>();
     let app = App::<Scheme>::new(Arc::clone(&machine), config.pacing.heartbeat, events);
     let leader = config.committee.members.iter().next().cloned().unwrap_or_else(|| signer.public_key());
@@ -251,7 +252,6 @@ async fn run(
         Ok(engine) => engine,
         Err(source) => return Some(MachineError::Store { source: Box::new(source) }),
     };
-    let network = network.start();
     let gossip = context.child("gossip").spawn({
         let machine = Arc::clone(&machine);
         move |rt| gossip::run(rt, machine, transactions, outgoing)
@@ -276,6 +276,37 @@ async fn run(
     }
 }
 
+fn network_config(config: &Config) -> lookup::Config<Handshake> {
+    // Peers may be on the same machine or in a private network.
+    let mut network = lookup::Config::local(
+        handshake(&config.keys.signer),
+        &union(&config.namespace, b"_P2P"),
+        config.listen,
+        NonZeroUsize::new(config.peers.len()).unwrap_or(NonZeroUsize::MIN),
+        MESSAGE_BYTES_MAX,
+        NZUsize!(1024),
+    );
+    network.dial_frequency = DIAL_FREQUENCY;
+    network.peer_connection_cooldown = REDIAL_PAUSE;
+    // Mailboxes are allocated for each set of peers that may be tracked; here is one committee.
+    network.tracked_peer_sets = NZUsize!(1);
+    network
+}
+
+/// Waits for the others of the committee: what a leader proposes before they are connected is lost, and with it the
+/// time until everybody has given up its view.
+async fn gather<S: Sender>(rt: &tokio::Context, sender: &mut S, peers: usize) {
+    let deadline = rt.current() + GATHERING_TIME_MAX;
+    let others = peers.saturating_sub(1);
+    while rt.current() < deadline {
+        let connected = sender.check(Recipients::All).map_or(0, |checked| checked.recipients().len());
+        if connected >= others {
+            return;
+        }
+        rt.sleep(GATHERING_CHECK).await;
+    }
+}
+
 async fn answer(rt: tokio::Context, mut questions: mpsc::Receiver<oneshot::Sender<String>>) {
     while let Some(reply) = questions.recv().await {
         // Whoever asked may have gone.
@@ -283,7 +314,7 @@ async fn answer(rt: tokio::Context, mut questions: mpsc::Receiver<oneshot::Sende
     }
 }
 
-fn handshake(signer: &PrivateKey) -> Cups<Sake<PrivateKey>, ChaCha20Poly1305> {
+fn handshake(signer: &PrivateKey) -> Handshake {
     let sake = Sake {
         signer: signer.clone(),
         synchrony_bound: CLOCK_SKEW_MAX,
