@@ -13,8 +13,14 @@ mod telemetry;
 
 use clap::Parser;
 use cli::Cli;
+use mimalloc::MiMalloc;
 use output::Output;
 use std::process::ExitCode;
+
+/// A request makes some forty small allocations on one thread and frees some of them on another, which the system's
+/// allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
