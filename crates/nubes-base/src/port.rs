@@ -2,8 +2,10 @@
 
 mod blobs;
 mod ledger;
+mod logs;
 mod runner;
 
 pub use blobs::{Blobs, GetError, PutError};
 pub use ledger::{CallError, FinalBlock, FinalReceipt, Ledger, Log, SubmitError};
+pub use logs::{LogLevel, LogLine, LogSource};
 pub use runner::{Body, BodyError, Function, RunError, Runner, empty_body, full_body};

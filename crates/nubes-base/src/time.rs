@@ -1,9 +1,10 @@
 //! The one way to read the time.
 
+use serde::Serialize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A moment, in milliseconds since the Unix epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A moment, in milliseconds since the Unix epoch; in JSON, that number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Timestamp(u64);
 
 impl Timestamp {

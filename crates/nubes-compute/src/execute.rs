@@ -3,7 +3,6 @@
 use crate::{
     component, engine,
     javascript::{self, bindings::GuestPre},
-    logs::LogLevel,
     output::Printer,
     sandbox::{Sandbox, Setup},
     state::{CommitError, StateStore, StoreError, Transaction},
@@ -15,7 +14,7 @@ use http_body_util::{BodyExt, Collected, Limited};
 use nubes_base::{
     Clock,
     app::FunctionLimits,
-    port::{Body, BodyError, Function, RunError, full_body},
+    port::{Body, BodyError, Function, LogLevel, RunError, full_body},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{

@@ -4,12 +4,12 @@
 
 use crate::{
     execute::{Answer, Broken, Ended, RESPONSE_BYTES_MAX},
-    logs::LogLevel,
     sandbox::Sandbox,
     state::LimitError,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use nubes_base::port::LogLevel;
 use rand::TryRng;
 use wasmtime::{
     Store,

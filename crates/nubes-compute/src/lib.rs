@@ -15,7 +15,6 @@
 //!
 //! Begin with [`Runtime`]; `execute.rs` is one request, `state.rs` the transactions, `compiled.rs` the code cache.
 
-mod code;
 mod compiled;
 mod component;
 mod engine;
@@ -31,9 +30,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use crate::code::code_of;
 pub use crate::compiled::COMPONENT_BYTES_MAX;
 pub use crate::execute::{FuelUsed, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, STATE_ATTEMPTS_MAX};
-pub use crate::logs::{LogFollower, LogLevel, LogLine, Logs};
+pub use crate::logs::Logs;
 pub use crate::runtime::{Runtime, RuntimeConfig, StartError};
 pub use crate::state::{KEY_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_KEYS_MAX, VALUE_BYTES_MAX};

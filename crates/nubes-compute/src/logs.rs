@@ -1,11 +1,13 @@
 //! What functions print: the last lines of each app, and a stream of new ones.
 
-use futures_util::{Stream, StreamExt};
-use nubes_base::{AppName, Timestamp};
+use futures_util::{StreamExt, stream::BoxStream};
+use nubes_base::{
+    AppName, Timestamp,
+    port::{LogLine, LogSource},
+};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, VecDeque},
-    pin::Pin,
     sync::Arc,
 };
 use tokio::sync::broadcast;
@@ -21,26 +23,6 @@ pub(crate) const APPS_MAX: usize = 1_000;
 pub(crate) const LINE_BYTES_MAX: usize = 8 << 10;
 /// Lines that a slow follower may fall behind before it loses some.
 const FOLLOWER_LINES_MAX: usize = 4_096;
-
-/// New lines of all apps.
-pub type LogFollower = Pin<Box<dyn Stream<Item = LogLine> + Send>>;
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLine {
-    pub at: Timestamp,
-    pub app: AppName,
-    pub function: String,
-    pub level: LogLevel,
-    pub text: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    Debug,
-    Info,
-    Warn,
-    Error,
-}
 
 /// Clones share the lines.
 #[derive(Clone, Debug)]
@@ -93,16 +75,16 @@ impl Logs {
         // Nobody may be following.
         let _ = self.news.send(line);
     }
+}
 
-    /// The newest `count` lines of `app`, oldest first.
-    pub fn tail(&self, app: &AppName, count: usize) -> Vec<LogLine> {
+impl LogSource for Logs {
+    fn tail(&self, app: &AppName, lines_max: usize) -> Vec<LogLine> {
         let apps = self.apps.lock();
         let Some(Kept { lines, .. }) = apps.get(app) else { return Vec::new() };
-        lines.iter().skip(lines.len().saturating_sub(count)).cloned().collect()
+        lines.iter().skip(lines.len().saturating_sub(lines_max)).cloned().collect()
     }
 
-    /// New lines of all apps, from now on.
-    pub fn follow(&self) -> LogFollower {
+    fn follow(&self) -> BoxStream<'static, LogLine> {
         // A follower that is too slow misses lines; they are still in the tail.
         BroadcastStream::new(self.news.subscribe()).filter_map(|line| std::future::ready(line.ok())).boxed()
     }

@@ -1,8 +1,11 @@
 //! What a function prints, line by line into the log.
 
-use crate::logs::{LINE_BYTES_MAX, LogLevel, LogLine, Logs};
+use crate::logs::{LINE_BYTES_MAX, Logs};
 use bytes::Bytes;
-use nubes_base::{AppName, Clock};
+use nubes_base::{
+    AppName, Clock,
+    port::{LogLevel, LogLine},
+};
 use parking_lot::Mutex;
 use std::{
     io,

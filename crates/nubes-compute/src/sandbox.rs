@@ -1,11 +1,10 @@
 //! What one request's instance can reach.
 
 use crate::{
-    logs::LogLevel,
     output::{Output, Printer},
     state::{LimitError, StoreError, Transaction},
 };
-use nubes_base::Clock;
+use nubes_base::{Clock, port::LogLevel};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};

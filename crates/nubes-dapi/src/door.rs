@@ -24,7 +24,7 @@ use crate::{
     host::{self, Target},
     metrics::{Kind, Metrics},
     names::{Head, Names},
-    port::{Caching, LogSource, Mount, Sites},
+    port::{Caching, Mount, Sites},
     problem::{self, Form, Problem},
     route,
 };
@@ -34,7 +34,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use nubes_base::{
     Clock,
-    port::{Blobs, Ledger, Runner},
+    port::{Blobs, Ledger, LogSource, Runner},
 };
 use serde_json::Value;
 use std::{
@@ -151,6 +151,14 @@ impl Door {
         let target = house.config.base_domains.target(host)?;
         let answer = match target {
             Target::Unknown => return Err(unknown_host(host)),
+            Target::Front if request.uri().path().starts_with(CONTENT_PATH) => {
+                if let Some(response) = house.content_redirect(&request) {
+                    return Ok(response);
+                }
+                let _place = self.place()?;
+                *kind = Kind::Content;
+                timeout(limits.request_timeout, house.content_path(request)).await
+            }
             Target::Front => {
                 *kind = Kind::Front;
                 return self.front(request).await;
@@ -178,9 +186,6 @@ impl Door {
     /// Mounted routers have their own limits of time: an upload may take longer than any answer of the door.
     /// The node's own routes need no place, so that a full node can still say that it is alive.
     async fn front(&self, request: Request<Body>) -> Result<Response<Body>, Problem> {
-        if let Some(response) = self.0.house.content_redirect(&request) {
-            return Ok(response);
-        }
         let path = request.uri().path();
         let mount = self.0.mounts.iter().find(|mount| mount.covers(path));
         let _place = mount.map(|_| self.place()).transpose()?;
@@ -208,6 +213,11 @@ impl Service<Request<Body>> for Door {
 }
 
 impl House {
+    /// The path is the gateway's to read: it is not that of a site, and says itself which content is meant.
+    async fn content_path(&self, request: Request<Body>) -> Result<Response<Body>, Problem> {
+        Ok(self.ports.sites.serve_path(request).await)
+    }
+
     async fn content(&self, cid: &Cid, request: Request<Body>) -> Result<Response<Body>, Problem> {
         self.site(cid, request, Caching::Immutable).await
     }

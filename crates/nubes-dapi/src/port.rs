@@ -3,10 +3,7 @@
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use cid::Cid;
-use futures_util::stream::BoxStream;
 use http::{Request, Response};
-use nubes_base::AppName;
-use serde::Serialize;
 use serde_json::Value;
 use std::fmt;
 
@@ -16,6 +13,9 @@ use std::fmt;
 /// otherwise than by an error response.
 #[async_trait]
 pub trait Sites: Send + Sync + fmt::Debug {
+    /// Answers a request for `/ipfs/CID/path`, whatever its method; a path that has no CID gets an error response.
+    async fn serve_path(&self, request: Request<Body>) -> Response<Body>;
+
     /// Answers `request` with what is at `path` below `root`. `path` begins with `/` and is percent-encoded
     /// as it came.
     async fn serve(&self, root: &Cid, path: &str, request: Request<Body>, caching: Caching)
@@ -29,39 +29,6 @@ pub enum Caching {
     Immutable,
     /// The host names an app: until its next deployment, so caches have to ask.
     Revalidate,
-}
-
-/// What functions print.
-///
-/// Law: `follow` gives every line that is printed after the call, unless the reader is too slow for the
-/// source.
-pub trait LogSource: Send + Sync + fmt::Debug {
-    /// The newest lines of `app`, oldest first, at most `lines_max`.
-    fn tail(&self, app: &AppName, lines_max: usize) -> Vec<LogLine>;
-
-    /// Lines of all apps from now on.
-    fn follow(&self) -> BoxStream<'static, LogLine>;
-}
-
-/// One line that a function printed. Its JSON is what `/api/v1/apps/NAME/logs` sends.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LogLine {
-    /// Milliseconds since the Unix epoch.
-    pub at_ms: u64,
-    pub app: AppName,
-    pub function: String,
-    pub level: LogLevel,
-    pub text: String,
-}
-
-/// How much a line matters to whoever wrote it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    Debug,
-    Info,
-    Warn,
-    Error,
 }
 
 /// A router of another layer below a path of the node's own host.

@@ -15,20 +15,11 @@ pub(crate) const UNKNOWN_PATH: Code = Code::new(5005);
 pub(crate) const METHOD: Code = Code::new(5006);
 pub(crate) const BUSY: Code = Code::new(5007);
 const TIMED_OUT: Code = Code::new(5008);
-pub(crate) const BODY_TOO_LONG: Code = Code::new(5009);
 pub(crate) const LEDGER: Code = Code::new(5010);
 pub(crate) const RECORD_MISSING: Code = Code::new(5011);
 pub(crate) const RECORD_INVALID: Code = Code::new(5012);
 pub(crate) const NOT_READY: Code = Code::new(5013);
 pub(crate) const QUERY: Code = Code::new(5014);
-pub(crate) const FUNCTION_LOAD: Code = Code::new(5020);
-pub(crate) const FUNCTION_INVALID: Code = Code::new(5021);
-pub(crate) const FUNCTION_STOPPED: Code = Code::new(5022);
-pub(crate) const FUNCTION_TIMED_OUT: Code = Code::new(5023);
-pub(crate) const FUNCTION_MEMORY: Code = Code::new(5024);
-pub(crate) const FUNCTION_CONFLICT: Code = Code::new(5025);
-pub(crate) const FUNCTION_BUSY: Code = Code::new(5026);
-pub(crate) const FUNCTION_STATE: Code = Code::new(5027);
 
 /// Of the detail of an error, as much is shown.
 const DETAIL_CHARS_MAX: usize = 1000;
@@ -167,7 +158,7 @@ impl From<PathError> for Problem {
 
 impl From<TooLongError> for Problem {
     fn from(error: TooLongError) -> Self {
-        Self { close: true, ..Self::of(StatusCode::PAYLOAD_TOO_LARGE, BODY_TOO_LONG, &error) }
+        Self { close: true, ..Self::from(RunError::from(error)) }
     }
 }
 
@@ -190,18 +181,17 @@ impl From<&ResolveError> for Problem {
 
 impl From<RunError> for Problem {
     fn from(error: RunError) -> Self {
-        let (status, code) = match &error {
-            RunError::Load { .. } => (StatusCode::BAD_GATEWAY, FUNCTION_LOAD),
-            RunError::Invalid { .. } => (StatusCode::BAD_GATEWAY, FUNCTION_INVALID),
-            RunError::Trapped { .. } => (StatusCode::BAD_GATEWAY, FUNCTION_STOPPED),
-            RunError::TimedOut { .. } => (StatusCode::GATEWAY_TIMEOUT, FUNCTION_TIMED_OUT),
-            RunError::OutOfMemory { .. } => (StatusCode::INSUFFICIENT_STORAGE, FUNCTION_MEMORY),
-            RunError::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, BODY_TOO_LONG),
-            RunError::Conflict { .. } => (StatusCode::SERVICE_UNAVAILABLE, FUNCTION_CONFLICT),
-            RunError::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, FUNCTION_BUSY),
-            RunError::State { .. } => (StatusCode::INTERNAL_SERVER_ERROR, FUNCTION_STATE),
+        let status = match &error {
+            RunError::Load { .. } | RunError::Invalid { .. } | RunError::Trapped { .. } => {
+                StatusCode::BAD_GATEWAY
+            }
+            RunError::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
+            RunError::OutOfMemory { .. } => StatusCode::INSUFFICIENT_STORAGE,
+            RunError::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            RunError::Conflict { .. } | RunError::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            RunError::State { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self::of(status, code, &error)
+        Self::of(status, error.code(), &error)
     }
 }
 

@@ -188,7 +188,6 @@ impl Connection {
                 .timer(TokioTimer::new())
                 .header_read_timeout(self.limits.header_timeout)
                 .max_header_size(HEAD_BYTES_MAX)
-                .pipeline_flush(true)
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades()
         );

@@ -7,9 +7,7 @@ mod limits;
 mod logs;
 mod socket;
 
-use crate::{
-    Caching, Config, Door, Limits, LogLine, LogSource, Mount, Ports, RpcUrls, Sites, host::BaseDomains,
-};
+use crate::{Caching, Config, Door, Limits, Mount, Ports, RpcUrls, Sites, host::BaseDomains};
 use alloy_primitives::{Address, Bytes, keccak256};
 use alloy_sol_types::{SolCall, SolEvent};
 use async_trait::async_trait;
@@ -21,7 +19,7 @@ use http_body_util::BodyExt;
 use nubes_base::{
     AppName, AppRecord, Clock, Timestamp,
     app::{FunctionCode, FunctionLimits, FunctionRecord, RECORD_KEY, RECORD_VERSION},
-    port::{Blobs, Function, GetError, Log, RunError, full_body},
+    port::{Blobs, Function, GetError, Log, LogLine, LogSource, RunError, full_body},
 };
 use nubes_contracts::{NAME_REGISTRY, NameRegistry, PUBLIC_RESOLVER, PublicResolver, node_of};
 use nubes_testkit::{blobs::MemoryBlobs, ledger::FakeLedger, runner::FakeRunner};
@@ -90,6 +88,10 @@ struct EchoSites;
 
 #[async_trait]
 impl Sites for EchoSites {
+    async fn serve_path(&self, request: Request<Body>) -> Response<Body> {
+        Response::new(Body::from(format!("{} {}", request.method(), request.uri())))
+    }
+
     async fn serve(
         &self,
         root: &Cid,

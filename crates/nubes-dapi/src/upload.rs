@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
-use nubes_base::port;
+use nubes_base::port::{self, RunError};
 use std::{
     pin::Pin,
     sync::{
@@ -20,6 +20,12 @@ use std::{
 #[error("the request body exceeds {bytes_max} bytes")]
 pub(crate) struct TooLongError {
     pub(crate) bytes_max: u64,
+}
+
+impl From<TooLongError> for RunError {
+    fn from(error: TooLongError) -> Self {
+        Self::BodyTooLarge { bytes_max: error.bytes_max }
+    }
 }
 
 /// Tells, after a function has been run, whether its body was cut off. The function itself only sees a broken

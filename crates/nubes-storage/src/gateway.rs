@@ -1,6 +1,6 @@
 //! The IPFS HTTP gateway: path and trustless gateway specifications, and sites for the front door.
 //!
-//! [`routes`] answers `/ipfs/CID/path`. [`Gateway::serve`] answers for any root, so that the front door can serve
+//! [`Gateway::serve_path`] answers `/ipfs/CID/path`. [`Gateway::serve`] answers for any root, so that the front door can serve
 //! `CID.ipfs.HOST` and `NAME.HOST` from the same code; which root a host means is its business.
 //!
 //! | asked for | answer |
@@ -26,12 +26,7 @@ use crate::problem::Problem;
 use crate::segments::Store;
 use crate::unixfs::{Kind, ReadError, Resolved, resolve};
 use answer::Answer;
-use axum::{
-    Router,
-    extract::{Request, State},
-    response::{IntoResponse, Response},
-    routing::any,
-};
+use axum::response::{IntoResponse, Response};
 use cid::Cid;
 use format::Format;
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
@@ -44,6 +39,8 @@ use std::{fmt, num::NonZeroUsize, sync::Arc};
 const PATHS_MAX: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
 /// A longer path is resolved each time.
 const REMEMBERED_PATH_BYTES_MAX: usize = 512;
+/// What the path of a path gateway begins with.
+const PATH: &str = "/ipfs/";
 /// What a browser fetches for a directory.
 const INDEX: &str = "index.html";
 
@@ -86,27 +83,22 @@ struct Target {
     roots: HeaderValue,
 }
 
-/// The routes of a path gateway: `/ipfs/…`.
-pub fn routes(gateway: Gateway) -> Router {
-    Router::new().route("/ipfs/{*path}", any(serve_path)).with_state(gateway)
-}
-
-async fn serve_path(State(gateway): State<Gateway>, request: Request) -> Response {
-    let (parts, _) = request.into_parts();
-    let address = parts.uri.path().strip_prefix("/ipfs/").unwrap_or_default();
-    let (cid, path) = address.split_once('/').unwrap_or((address, ""));
-    match Cid::try_from(cid) {
-        Ok(root) => {
-            let site = Site { root, path: path.to_owned(), caching: Caching::Immutable };
-            gateway.serve(&site, &parts).await
-        }
-        Err(error) => Problem::cid(&error).into_response(),
-    }
-}
-
 impl Gateway {
     pub fn new(store: Store) -> Self {
         Self { store, paths: Arc::new(Mutex::new(LruCache::new(PATHS_MAX))) }
+    }
+
+    /// Answers a request for `/ipfs/CID/path`. Of `parts` it reads method, URI and headers.
+    pub async fn serve_path(&self, parts: &Parts) -> Response {
+        let address = parts.uri.path().strip_prefix(PATH).unwrap_or_default();
+        let (cid, path) = address.split_once('/').unwrap_or((address, ""));
+        match Cid::try_from(cid) {
+            Ok(root) => {
+                let site = Site { root, path: path.to_owned(), caching: Caching::Immutable };
+                self.serve(&site, parts).await
+            }
+            Err(error) => Problem::cid(&error).into_response(),
+        }
     }
 
     /// Answers a request for a path below a root. Of `parts` it reads method, query, headers, and the path for redirects.

@@ -47,12 +47,6 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "Try again; if it stays so, look at the node's log.",
     ),
     entry(
-        5009,
-        "request body is too long",
-        "A function gets no more than the node's limit in one request.",
-        "Send less at once, or store the content and send its CID.",
-    ),
-    entry(
         5010,
         "ledger cannot be asked",
         "The front door gets no answer from the ledger.",
@@ -81,53 +75,5 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "malformed query",
         "A parameter of the request has a value of the wrong type.",
         "See `/api/v1/openapi.json` for the parameters.",
-    ),
-    entry(
-        5020,
-        "function code is not in storage",
-        "The app's record names code that this node cannot find.",
-        "Deploy the app again.",
-    ),
-    entry(
-        5021,
-        "function cannot run here",
-        "The code is neither a wasi:http component nor JavaScript that this node can load.",
-        "Build it for wasi:http, and deploy again.",
-    ),
-    entry(
-        5022,
-        "function stopped",
-        "The function trapped, threw, or returned no response.",
-        "See `nubes logs` for its last words.",
-    ),
-    entry(
-        5023,
-        "function took too long",
-        "The function exceeded its limit of time or fuel.",
-        "Make it faster, or raise `limits` of the function in `nubes.toml`.",
-    ),
-    entry(
-        5024,
-        "function ran out of memory",
-        "The function asked for more memory than its limit.",
-        "Make it use less, or raise `limits.memory` of the function in `nubes.toml`.",
-    ),
-    entry(
-        5025,
-        "requests change the same state",
-        "Other requests changed the same keys at the same time, again and again.",
-        "Send the request again; spread the state over more keys if it happens often.",
-    ),
-    entry(
-        5026,
-        "no free instance",
-        "All instances for functions on this node are taken.",
-        "Send the request again after a moment.",
-    ),
-    entry(
-        5027,
-        "state cannot be written",
-        "The state store of this node failed. Nothing was written.",
-        "Look at the node's log; check the disk.",
     ),
 ];

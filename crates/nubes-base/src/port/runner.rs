@@ -1,6 +1,9 @@
 //! Compute as the other layers see it.
 
-use crate::app::{AppName, FunctionRecord};
+use crate::{
+    app::{AppName, FunctionRecord},
+    code::Code,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -78,4 +81,21 @@ pub enum RunError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl RunError {
+    /// The code under which `nubes explain` has this failure.
+    pub const fn code(&self) -> Code {
+        Code::new(match self {
+            Self::Trapped { .. } => 4001,
+            Self::TimedOut { .. } => 4002,
+            Self::OutOfMemory { .. } => 4003,
+            Self::BodyTooLarge { .. } => 4004,
+            Self::Load { .. } => 4005,
+            Self::Invalid { .. } => 4006,
+            Self::Conflict { .. } => 4007,
+            Self::Busy { .. } => 4008,
+            Self::State { .. } => 4009,
+        })
+    }
 }

@@ -1,8 +1,9 @@
-use super::{
-    APP_BYTES_MAX, APPS_MAX, FOLLOWER_LINES_MAX, LINE_BYTES_MAX, LINES_MAX, LogLevel, LogLine, Logs,
-};
+use super::{APP_BYTES_MAX, APPS_MAX, FOLLOWER_LINES_MAX, LINE_BYTES_MAX, LINES_MAX, Logs};
 use futures_util::{FutureExt, StreamExt};
-use nubes_base::{AppName, Timestamp};
+use nubes_base::{
+    AppName, Timestamp,
+    port::{LogLevel, LogLine, LogSource},
+};
 
 fn app(name: &str) -> AppName {
     name.parse().unwrap()

@@ -3,7 +3,7 @@
 use super::{GUEST, House};
 use nubes_base::{
     app::FunctionCode,
-    port::{RunError, Runner},
+    port::{LogSource, RunError, Runner},
 };
 
 const HELLO: &[u8] = include_bytes!("../../../../examples/hello-rust/hello.wasm");

@@ -2,7 +2,7 @@
 
 use super::House;
 use http::StatusCode;
-use nubes_base::port::RunError;
+use nubes_base::port::{LogSource, RunError};
 
 const COUNTER: &str = r#"
 export default {

@@ -1,7 +1,7 @@
 //! Every limit is met, and the next request does not notice.
 
 use super::{GUEST, House};
-use crate::{FuelUsed, REQUEST_BYTES_MAX, code_of};
+use crate::{FuelUsed, REQUEST_BYTES_MAX};
 use nubes_base::{
     app::FunctionLimits,
     port::{Function, GetError, RunError, Runner},
@@ -143,7 +143,7 @@ fn every_failure_has_its_own_code_that_can_be_explained() {
         RunError::Busy { function: function() },
         RunError::State { app: "app".parse().unwrap(), source: "disk".into() },
     ];
-    let codes: BTreeSet<_> = errors.iter().map(code_of).collect();
+    let codes: BTreeSet<_> = errors.iter().map(RunError::code).collect();
     assert_eq!(codes.len(), errors.len());
     assert!(codes.iter().all(|code| code.explanation().is_some()));
 }

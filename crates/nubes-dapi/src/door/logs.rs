@@ -5,10 +5,7 @@
 //! is lost.
 
 use super::{House, front};
-use crate::{
-    port::LogLine,
-    problem::{self, Form, Problem},
-};
+use crate::problem::{self, Form, Problem};
 use axum::{
     body::Body,
     extract::{Path, Query, Request, State, rejection::QueryRejection},
@@ -19,6 +16,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use http::{HeaderValue, Response, StatusCode, header};
+use nubes_base::port::LogLine;
 use serde::Deserialize;
 use std::{convert::Infallible, sync::Arc};
 

@@ -239,15 +239,15 @@ async fn a_failing_function_has_its_status_and_code() {
     let house = House::new().await;
     house.deploy(&record("shop", &[("f", "/*")])).await;
     for (path, status, code) in [
-        ("/load", 502, "NX5020"),
-        ("/invalid", 502, "NX5021"),
-        ("/trap", 502, "NX5022"),
-        ("/slow", 504, "NX5023"),
-        ("/memory", 507, "NX5024"),
-        ("/body", 413, "NX5009"),
-        ("/conflict", 503, "NX5025"),
-        ("/busy", 503, "NX5026"),
-        ("/state", 500, "NX5027"),
+        ("/load", 502, "NX4005"),
+        ("/invalid", 502, "NX4006"),
+        ("/trap", 502, "NX4001"),
+        ("/slow", 504, "NX4002"),
+        ("/memory", 507, "NX4003"),
+        ("/body", 413, "NX4004"),
+        ("/conflict", 503, "NX4007"),
+        ("/busy", 503, "NX4008"),
+        ("/state", 500, "NX4009"),
     ] {
         house.get("shop.localhost", path).await.is_problem(status, code);
     }
@@ -269,9 +269,9 @@ async fn a_person_gets_an_error_as_a_page_without_foreign_markup() {
         "{}",
         answer.body
     );
-    assert!(answer.body.contains("NX5021"));
+    assert!(answer.body.contains("NX4006"));
     assert!(answer.header("content-security-policy").starts_with("default-src 'none'"));
-    house.send(asked("POST", "/invalid")).await.is_problem(502, "NX5021");
+    house.send(asked("POST", "/invalid")).await.is_problem(502, "NX4006");
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ async fn a_body_that_announces_to_be_too_long_is_not_read() {
     let house = house(limits()).await;
     let (body, reads) = endless(1 << 16);
     let answer = house.send(upload(body, Some(GIB))).await;
-    answer.is_problem(413, "NX5009");
+    answer.is_problem(413, "NX4004");
     assert_eq!(answer.header("connection"), "close");
     assert_eq!(reads.load(Ordering::Relaxed), 0);
 }
@@ -57,7 +57,7 @@ async fn a_body_that_announces_to_be_too_long_is_not_read() {
 async fn a_body_that_becomes_too_long_is_cut_off() {
     let house = house(limits()).await;
     let (body, reads) = endless(40);
-    house.send(upload(body, None)).await.is_problem(413, "NX5009");
+    house.send(upload(body, None)).await.is_problem(413, "NX4004");
     assert_eq!(reads.load(Ordering::Relaxed), 2);
 }
 
@@ -66,7 +66,7 @@ async fn a_body_of_exactly_the_limit_is_taken() {
     let house = house(limits()).await;
     let answer = house.send(upload(Body::from(vec![0; 64]), None)).await;
     assert_eq!(answer.body, "f POST /f 64");
-    house.send(upload(Body::from(vec![0; 65]), None)).await.is_problem(413, "NX5009");
+    house.send(upload(Body::from(vec![0; 65]), None)).await.is_problem(413, "NX4004");
     let frames = stream::iter((0..8).map(|_| Ok::<_, Infallible>(Bytes::from_static(&[0; 8]))));
     assert_eq!(house.send(upload(Body::from_stream(frames), None)).await.status, 202);
 }

@@ -1,14 +1,24 @@
 //! What functions print.
 
 use super::{House, PATIENCE, record, request};
-use crate::{LogLevel, LogLine, door::LINES_MAX};
+use crate::door::LINES_MAX;
 use http_body_util::BodyExt;
+use nubes_base::{
+    Timestamp,
+    port::{LogLevel, LogLine},
+};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 fn line(app: &str, at_ms: u64) -> LogLine {
     let (app, function) = (app.parse().unwrap(), "api".to_owned());
-    LogLine { at_ms, app, function, level: LogLevel::Warn, text: format!("line\n{at_ms}") }
+    LogLine {
+        at: Timestamp::from_unix_ms(at_ms),
+        app,
+        function,
+        level: LogLevel::Warn,
+        text: format!("line\n{at_ms}"),
+    }
 }
 
 async fn house() -> House {

@@ -156,7 +156,7 @@ async fn a_gibibyte_is_refused_before_it_is_sent() {
     stream.write_all(head.as_bytes()).await.unwrap();
     let answer = read_head(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
-    assert!(answer.contains("connection: close") && answer.contains("NX5009"), "{answer}");
+    assert!(answer.contains("connection: close") && answer.contains("NX4004"), "{answer}");
 }
 
 #[tokio::test]

@@ -1,20 +1,18 @@
 mod conformance;
 mod content;
 
-use super::{Gateway, routes};
+use super::Gateway;
 use crate::car::{Decoder, Item};
 use crate::segments::{Config, Store};
 use crate::unixfs::{Hidden, import_directory};
-use axum::{Router, body};
+use axum::body;
 use bytes::Bytes;
 use cid::Cid;
 use http::{HeaderMap, Method, Request, StatusCode};
 use std::{fs, path::Path};
 use tempfile::TempDir;
-use tower::ServiceExt;
 
 struct Fixture {
-    router: Router,
     gateway: Gateway,
     store: Store,
     dir: TempDir,
@@ -40,7 +38,7 @@ fn fixture() -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), Config::STANDARD).unwrap();
     let gateway = Gateway::new(store.clone());
-    Fixture { router: routes(gateway.clone()), gateway, store, dir }
+    Fixture { gateway, store, dir }
 }
 
 fn request(method: Method, uri: &str, headers: &[(&str, &str)]) -> Request<body::Body> {
@@ -53,7 +51,8 @@ fn request(method: Method, uri: &str, headers: &[(&str, &str)]) -> Request<body:
 
 impl Fixture {
     async fn ask(&self, method: Method, uri: &str, headers: &[(&str, &str)]) -> Got {
-        let response = self.router.clone().oneshot(request(method, uri, headers)).await.unwrap();
+        let (parts, _) = request(method, uri, headers).into_parts();
+        let response = self.gateway.serve_path(&parts).await;
         let (parts, body) = response.into_parts();
         let body = body::to_bytes(body, usize::MAX).await.unwrap();
         Got { status: parts.status, headers: parts.headers, body }

@@ -8,11 +8,10 @@ use crate::{
 use async_trait::async_trait;
 use axum::{Json, Router, body::Body, routing::get};
 use cid::Cid;
-use futures_util::{StreamExt as _, stream::BoxStream};
 use http::{Request, Response};
-use nubes_base::{AppName, SystemClock};
-use nubes_compute::{LogFollower, Runtime, RuntimeConfig};
-use nubes_dapi::{Caching, Door, LogLevel, LogLine, LogSource, Mount, Ports, Sites, host::BaseDomains};
+use nubes_base::SystemClock;
+use nubes_compute::{Runtime, RuntimeConfig};
+use nubes_dapi::{Caching, Door, Mount, Ports, Sites, host::BaseDomains};
 use nubes_ledger::{Chain, Genesis, LocalLedger, Pool, rpc};
 use nubes_storage::{Config, LocalBlobs, Site, Store, gateway, ingest};
 use std::{net::SocketAddr, path::Path, sync::Arc};
@@ -57,8 +56,8 @@ impl Gateway {
             ledger: Arc::new(LocalLedger::new(Arc::clone(chain), Arc::clone(pool))),
             blobs,
             runner: Arc::new(runtime.clone()),
-            sites: Arc::new(LocalSites(files.clone())),
-            logs: Arc::new(FunctionLogs(runtime.clone())),
+            sites: Arc::new(LocalSites(files)),
+            logs: Arc::new(runtime.logs().clone()),
             clock: Arc::new(SystemClock),
         };
         let base_domains = BaseDomains::new(BASE_DOMAINS).map_err(|source| {
@@ -70,7 +69,7 @@ impl Gateway {
             rpc: nubes_dapi::RpcUrls { http: info.rpc.http.clone(), ws: info.rpc.ws.clone() },
             limits: nubes_dapi::Limits::STANDARD,
         };
-        let door = Door::new(config, ports, mounts(&store, files, info));
+        let door = Door::new(config, ports, mounts(&store, info));
         let server = nubes_dapi::Server::bind(address, door).await;
         let server = server.map_err(|error| port_taken(error.address, "the front door", error.source))?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -103,11 +102,10 @@ fn info(chain: &Chain, rpc: Option<&rpc::Server>, genesis: &Genesis) -> NodeInfo
     }
 }
 
-fn mounts(store: &Store, files: gateway::Gateway, info: NodeInfo) -> Vec<Mount> {
+fn mounts(store: &Store, info: NodeInfo) -> Vec<Mount> {
     let about = Router::new().route("/api/v1/node", get(move || std::future::ready(Json(info.clone()))));
     let ingest = ingest::routes(store.clone(), INGEST_LIMITS);
     vec![
-        Mount::new("/ipfs", gateway::routes(files)),
         Mount::new("/api/v1/car", ingest.clone()),
         Mount::new("/api/v1/blocks", ingest.clone()),
         Mount::new("/api/v1/files", ingest),
@@ -127,6 +125,11 @@ impl std::fmt::Debug for LocalSites {
 
 #[async_trait]
 impl Sites for LocalSites {
+    async fn serve_path(&self, request: Request<Body>) -> Response<Body> {
+        let (parts, _) = request.into_parts();
+        self.0.serve_path(&parts).await
+    }
+
     async fn serve(
         &self,
         root: &Cid,
@@ -141,30 +144,5 @@ impl Sites for LocalSites {
         let site = Site { root: *root, path: path.to_owned(), caching };
         let (parts, _) = request.into_parts();
         self.0.serve(&site, &parts).await
-    }
-}
-
-/// What the runtime heard from functions, for the front door.
-#[derive(Clone, Debug)]
-struct FunctionLogs(Runtime);
-
-fn to_line(line: nubes_compute::LogLine) -> LogLine {
-    let level = match line.level {
-        nubes_compute::LogLevel::Debug => LogLevel::Debug,
-        nubes_compute::LogLevel::Info => LogLevel::Info,
-        nubes_compute::LogLevel::Warn => LogLevel::Warn,
-        nubes_compute::LogLevel::Error => LogLevel::Error,
-    };
-    LogLine { at_ms: line.at.unix_ms(), app: line.app, function: line.function, level, text: line.text }
-}
-
-impl LogSource for FunctionLogs {
-    fn tail(&self, app: &AppName, lines_max: usize) -> Vec<LogLine> {
-        self.0.logs().tail(app, lines_max).into_iter().map(to_line).collect()
-    }
-
-    fn follow(&self) -> BoxStream<'static, LogLine> {
-        let follower: LogFollower = self.0.logs().follow();
-        follower.map(to_line).boxed()
     }
 }
