@@ -6,5 +6,6 @@ mod bad_input;
 mod cli;
 mod cluster;
 mod crash;
+mod faults;
 mod guestbook;
 mod hello;

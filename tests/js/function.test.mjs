@@ -33,6 +33,16 @@ test("entries are numbered and listed newest first", async () => {
   assert.deepEqual((await (await get("/api/entries?limit=1")).json()).entries.map(({ number }) => number), [3]);
 });
 
+test("older entries are read page by page", async () => {
+  const { get, post } = book();
+  for (const name of ["Ada", "Grace", "Barbara"]) await post({ name, message: "hello" });
+  const numbers = async (query) => (await (await get(`/api/entries?${query}`)).json()).entries.map(({ number }) => number);
+  assert.deepEqual(await numbers("limit=2&before=3"), [2, 1]);
+  assert.deepEqual(await numbers("before=1"), []);
+  assert.deepEqual(await numbers("before=99"), [3, 2, 1]);
+  for (const before of ["0", "1.5", "many"]) assert.equal((await get(`/api/entries?before=${before}`)).status, 400, before);
+});
+
 test("a text may be as long as its limit and no longer", async () => {
   const { post } = book();
   const cases = [

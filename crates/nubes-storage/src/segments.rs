@@ -33,11 +33,14 @@ use cache::Cache;
 use cid::Cid;
 use files::Segments;
 use index::{Index, Location};
+use lru::LruCache;
+use multihash::Multihash;
 use parking_lot::Mutex;
 use std::{
     fmt,
     fs::{self, File, TryLockError},
     io::{self, Write},
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
@@ -60,6 +63,8 @@ const INLINE_READ_BYTES_MAX: u32 = 64 << 10;
 const QUEUE_REQUESTS_MAX: usize = 1024;
 /// Payload that may wait for the writer; a caller with more waits for room.
 const QUEUE_BYTES_MAX: usize = 64 << 20;
+/// Damaged blocks that are remembered; one that was forgotten is found again by reading it.
+const DAMAGED_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 /// The queue counts its room in this unit.
 const QUEUE_UNIT_BYTES: usize = 1 << 10;
 
@@ -90,6 +95,8 @@ struct Inner {
     index: Arc<Index>,
     segments: Arc<Segments>,
     cache: Cache,
+    // A lock because any reader may find damage; it is held for a look-up.
+    damaged: Mutex<LruCache<Multihash<64>, ()>>,
     room: Arc<Semaphore>,
     recovery: Recovery,
     // A lock because closing comes from any clone, once, and readers of the queue only copy a sender.
@@ -134,6 +141,7 @@ impl Store {
             index,
             segments,
             cache: Cache::new(config.cache_bytes_max),
+            damaged: Mutex::new(LruCache::new(DAMAGED_MAX)),
             room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / QUEUE_UNIT_BYTES)),
             recovery,
             writer: Mutex::new(Some(WriterHandle { queue, thread })),
@@ -178,9 +186,10 @@ impl Store {
         task::spawn_blocking(move || inner.load(&cid, location)).await.map_err(|_| GetError::Aborted)?
     }
 
-    /// Whether the block is stored; its bytes are not looked at.
+    /// Whether the block is stored; its bytes are not looked at. One that was read and found damaged counts as missing,
+    /// so that whoever has its content offers it again.
     pub fn has(&self, cid: &Cid) -> Result<bool, GetError> {
-        Ok(self.length(cid)?.is_some())
+        Ok(!self.inner.damaged.lock().contains(cid.hash()) && self.length(cid)?.is_some())
     }
 
     /// Length of the block in bytes, if it is stored; its bytes are not looked at.
@@ -219,6 +228,7 @@ impl Inner {
     fn load(&self, cid: &Cid, location: Location) -> Result<Bytes, GetError> {
         let damage = |what| {
             let Location { segment, offset, .. } = location;
+            self.damaged.lock().put(*cid.hash(), ());
             GetError::Corrupt { damage: Box::new(Damage { cid: *cid, segment, offset, what }) }
         };
         let bytes = match self.segments.payload(location) {
@@ -234,6 +244,7 @@ impl Inner {
         if block::hashes_to(cid.hash(), &bytes) != Ok(true) {
             return Err(damage("the payload does not match the hash"));
         }
+        self.damaged.lock().pop(cid.hash());
         self.cache.insert(*cid.hash(), bytes.clone());
         Ok(bytes)
     }

@@ -24,8 +24,13 @@ async function list(query, store) {
     return problem(400, "invalid-limit", `limit is a whole number from 1 to ${LIMIT_MAX}`);
   }
   const total = await count(store);
+  const before = Number(query.get("before") ?? total + 1);
+  if (!Number.isInteger(before) || before < 1) {
+    return problem(400, "invalid-before", "before is the number of an entry, at least 1");
+  }
+  const newest = Math.min(total, before - 1);
   const entries = [];
-  for (let number = total; number > 0 && number > total - limit; number -= 1) {
+  for (let number = newest; number > 0 && number > newest - limit; number -= 1) {
     entries.push(JSON.parse(await store.get(key(number))));
   }
   return Response.json({ total, entries });
