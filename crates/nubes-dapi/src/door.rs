@@ -24,14 +24,14 @@ use crate::{
     host::{self, Target},
     metrics::{Kind, Metrics},
     names::{Head, Names},
-    port::{Caching, Mount, Sites},
+    port::{Mount, Origin, Sites},
     problem::{self, Form, Problem},
     route,
 };
 use axum::{Router, body::Body};
 use cid::Cid;
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode};
 use nubes_base::{
     Clock,
     port::{Blobs, Ledger, LogSource, Runner},
@@ -49,7 +49,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
-const CONTENT_PATH: &str = "/ipfs/";
+const CONTENT_PATHS: [&str; 2] = ["/ipfs/", "/ipns/"];
 /// What sites and content are asked with.
 const SITE_METHODS: &str = "GET, HEAD, OPTIONS";
 
@@ -149,30 +149,12 @@ impl Door {
         let limits = &house.config.limits;
         let host = host::of_request(request.uri(), request.headers())?;
         let target = house.config.base_domains.target(host)?;
-        let answer = match target {
-            Target::Unknown => return Err(unknown_host(host)),
-            Target::Front if request.uri().path().starts_with(CONTENT_PATH) => {
-                if let Some(response) = house.content_redirect(&request) {
-                    return Ok(response);
-                }
-                let _place = self.place()?;
-                *kind = Kind::Content;
-                timeout(limits.request_timeout, house.content_path(request)).await
-            }
-            Target::Front => {
-                *kind = Kind::Front;
-                return self.front(request).await;
-            }
-            Target::App(name) => {
-                let _place = self.place()?;
-                timeout(limits.request_timeout, house.app(&name, request, kind)).await
-            }
-            Target::Content(cid) => {
-                let _place = self.place()?;
-                *kind = Kind::Content;
-                timeout(limits.request_timeout, house.content(&cid, request)).await
-            }
-        };
+        if let (Target::Front { .. }, false) = (&target, is_content_path(&request)) {
+            *kind = Kind::Front;
+            return self.front(request).await;
+        }
+        let _place = self.place()?;
+        let answer = timeout(limits.request_timeout, house.answer(target, request, kind)).await;
         answer.unwrap_or_else(|_| Err(Problem::timed_out(limits.request_timeout)))
     }
 
@@ -213,56 +195,72 @@ impl Service<Request<Body>> for Door {
 }
 
 impl House {
-    /// The path is the gateway's to read: it is not that of a site, and says itself which content is meant.
-    async fn content_path(&self, request: Request<Body>) -> Result<Response<Body>, Problem> {
-        Ok(self.ports.sites.serve_path(request).await)
-    }
-
-    async fn content(&self, cid: &Cid, request: Request<Body>) -> Result<Response<Body>, Problem> {
-        self.site(cid, request, Caching::Immutable).await
+    /// Answers for everything but the node's own pages and mounts.
+    async fn answer(
+        &self,
+        target: Target,
+        request: Request<Body>,
+        kind: &mut Kind,
+    ) -> Result<Response<Body>, Problem> {
+        let sites = &self.ports.sites;
+        if !matches!(target, Target::App(_)) {
+            *kind = Kind::Content;
+        }
+        match target {
+            Target::App(name) => self.app(&name, request, kind).await,
+            Target::Content { cid, gateway } => {
+                self.site(&cid, Origin::Content { gateway: &gateway }, request).await
+            }
+            Target::Name { name, gateway } => {
+                check_site(&request)?;
+                Ok(sites.serve_name(&name, &gateway, request).await)
+            }
+            Target::Front { domain } => Ok(sites.serve_path(domain.as_deref(), request).await),
+            Target::Foreign { host } if sites.has_domain(&host) => {
+                check_site(&request)?;
+                Ok(sites.serve_domain(&host, request).await)
+            }
+            Target::Foreign { .. } if is_content_path(&request) => {
+                let domain = self.forwarded_domain(&request);
+                Ok(sites.serve_path(domain.as_deref(), request).await)
+            }
+            Target::Foreign { host } => {
+                *kind = Kind::Refused;
+                Err(unknown_host(&host))
+            }
+        }
     }
 
     async fn site(
         &self,
         root: &Cid,
+        origin: Origin<'_>,
         request: Request<Body>,
-        caching: Caching,
     ) -> Result<Response<Body>, Problem> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
-            return Err(Problem { close: true, ..Problem::method(SITE_METHODS) });
-        }
-        let uri = request.uri().clone();
-        route::check_path(uri.path())?;
-        Ok(self.ports.sites.serve(root, uri.path(), request, caching).await)
+        check_site(&request)?;
+        Ok(self.ports.sites.serve(root, origin, request).await)
     }
 
-    /// Sends a browser that asks for `/ipfs/CID` to the CID's own origin, so that pages of different content
-    /// cannot read each other. Programs that verify what they get are served where they are.
-    fn content_redirect(&self, request: &Request<Body>) -> Option<Response<Body>> {
-        let uri = request.uri();
-        let path = uri.path().strip_prefix(CONTENT_PATH)?;
-        if !matches!(*request.method(), Method::GET | Method::HEAD) || is_trustless(request) {
-            return None;
+    /// The base domain that a proxy in front was asked for. It only decides to which host a browser is sent.
+    fn forwarded_domain(&self, request: &Request<Body>) -> Option<String> {
+        let host = request.headers().get("x-forwarded-host")?.to_str().ok()?;
+        match self.config.base_domains.target(host).ok()? {
+            Target::Front { domain } => domain,
+            _ => None,
         }
-        let (label, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
-        let cid = Cid::try_from(label).ok()?;
-        let host = host::of_request(uri, request.headers()).ok()?;
-        let host = self.config.base_domains.content_host(host, &cid)?;
-        let rest = if rest.is_empty() { "/" } else { rest };
-        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let location = HeaderValue::try_from(format!("//{host}{rest}{query}")).ok()?;
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
-        response.headers_mut().insert(header::LOCATION, location);
-        Some(response)
     }
 }
 
-fn is_trustless(request: &Request<Body>) -> bool {
-    let has_format =
-        request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("format=")));
-    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    has_format || accept.is_some_and(|accept| accept.contains("application/vnd.ipld."))
+fn is_content_path(request: &Request<Body>) -> bool {
+    CONTENT_PATHS.iter().any(|path| request.uri().path().starts_with(path))
+}
+
+fn check_site(request: &Request<Body>) -> Result<(), Problem> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return Err(Problem { close: true, ..Problem::method(SITE_METHODS) });
+    }
+    route::check_path(request.uri().path())?;
+    Ok(())
 }
 
 fn unknown_host(host: &str) -> Problem {

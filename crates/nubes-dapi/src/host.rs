@@ -4,10 +4,12 @@
 //! BASE, an IP address            the node itself
 //! NAME.BASE, NAME.nubes.BASE     app NAME
 //! CID.ipfs.BASE                  the content CID (subdomain gateway of IPFS: each root has its own origin)
+//! NAME.ipns.BASE                 what the name points to
 //! ```
 //!
-//! A base domain is `localhost` or one that the operator owns. Every other host is [`Target::Unknown`];
-//! answering it would let a foreign page reach the node through a name that it controls (DNS rebinding).
+//! A base domain is `localhost` or one that the operator owns. Every other host is [`Target::Foreign`]: it gets content,
+//! which is public, and nothing else; answering more would let a foreign page reach the node through a name that it controls
+//! (DNS rebinding).
 
 use cid::Cid;
 use http::{HeaderMap, Uri, header};
@@ -20,20 +22,33 @@ pub const HOST_BYTES_MAX: usize = 253;
 /// Longest label of a host name (RFC 1035); a CID that is longer has no host.
 pub const LABEL_BYTES_MAX: usize = 63;
 const CONTENT_LABEL: &str = "ipfs";
+const NAME_LABEL: &str = "ipns";
 /// An app with one of these names could set cookies for the hosts below it.
-const RESERVED_LABELS: [&str; 3] = [CONTENT_LABEL, "ipns", TOP_LEVEL_NAME];
+const RESERVED_LABELS: [&str; 3] = [CONTENT_LABEL, NAME_LABEL, TOP_LEVEL_NAME];
 const CID_V0_CHARS: usize = 46;
 
 /// Whose a request is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// The node's own pages and API.
-    Front,
+    /// The node's own pages and API; with the base domain and its port, if it was asked by one.
+    Front {
+        domain: Option<String>,
+    },
     App(AppName),
-    /// Always version 1.
-    Content(Cid),
-    /// Not a host of this node.
-    Unknown,
+    /// Content below the base domain `gateway`, with its port. The CID is always version 1.
+    Content {
+        cid: Cid,
+        gateway: String,
+    },
+    /// A name below it; a domain has several labels, or one in which they are folded.
+    Name {
+        name: String,
+        gateway: String,
+    },
+    /// Not a host of this node; without its port.
+    Foreign {
+        host: String,
+    },
 }
 
 /// Why a host is refused. The request is malformed; nothing was looked up.
@@ -45,6 +60,9 @@ pub enum HostError {
     Repeated,
     #[error("`{host}` is not a host name")]
     Syntax { host: String },
+    /// Ask for the content by its path, or by a CID with a shorter hash.
+    #[error("CID incompatible with DNS label length limit of {LABEL_BYTES_MAX}: {label}")]
+    Label { label: String },
     #[error("`{label}` cannot be the name of an app")]
     Name {
         label: String,
@@ -88,32 +106,27 @@ impl BaseDomains {
 
     /// Whose `host` is: a `Host` header or the authority of a URI.
     pub fn target(&self, host: &str) -> Result<Target, HostError> {
-        let Some(written) = split(host)?.name else { return Ok(Target::Front) };
+        let Parts { name, port } = split(host)?;
+        let Some(written) = name else { return Ok(Target::Front { domain: None }) };
         let name = lower(written);
         // Of two base domains, one below the other, the longer one is meant.
-        let below = self.0.iter().filter_map(|base| below(&name, base)).min_by_key(|labels| labels.len());
-        let Some(labels) = below else { return Ok(Target::Unknown) };
+        let bases = self.0.iter().filter_map(|base| Some((below(&name, base)?, base)));
+        let Some((labels, base)) = bases.min_by_key(|(labels, _)| labels.len()) else {
+            return Ok(Target::Foreign { host: name.into_owned() });
+        };
+        let gateway = || port.map_or_else(|| base.clone(), |port| format!("{base}:{port}"));
         match labels.rsplit_once('.') {
-            None if labels.is_empty() => Ok(Target::Front),
-            None => app(labels),
-            Some((label, zone)) if label.contains('.') || !RESERVED_LABELS.contains(&zone) => {
-                Ok(Target::Unknown)
-            }
+            None if labels.is_empty() => Ok(Target::Front { domain: Some(gateway()) }),
+            None => app(labels, &name),
             // A CIDv0 is case-sensitive; browsers lower the case, other clients may not.
-            Some((label, CONTENT_LABEL)) => content(label, written.get(..label.len()).unwrap_or(label)),
-            Some((label, TOP_LEVEL_NAME)) => app(label),
-            Some(_) => Ok(Target::Unknown),
+            Some((label, CONTENT_LABEL)) if !label.contains('.') => {
+                let cid = content(label, written.get(..label.len()).unwrap_or(label))?;
+                Ok(Target::Content { cid, gateway: gateway() })
+            }
+            Some((name, NAME_LABEL)) => Ok(Target::Name { name: name.to_owned(), gateway: gateway() }),
+            Some((label, TOP_LEVEL_NAME)) if !label.contains('.') => app(label, &name),
+            Some(_) => Ok(Target::Foreign { host: name.into_owned() }),
         }
-    }
-
-    /// The host on which the content `cid` has an origin of its own, if `host` is a base domain.
-    pub fn content_host(&self, host: &str, cid: &Cid) -> Option<String> {
-        let parts = split(host).ok()?;
-        let name = lower(parts.name?);
-        let base = self.0.iter().find(|base| **base == *name)?;
-        let label = cid.into_v1().ok()?.to_string();
-        let port = parts.port.map(|port| format!(":{port}")).unwrap_or_default();
-        (label.len() <= LABEL_BYTES_MAX).then(|| format!("{label}.{CONTENT_LABEL}.{base}{port}"))
     }
 }
 
@@ -150,7 +163,13 @@ fn split(host: &str) -> Result<Parts<'_>, HostError> {
         return Ok(Parts { name: None, port });
     }
     let name = name.strip_suffix('.').unwrap_or(name);
-    if is_name(name) { Ok(Parts { name: Some(name), port }) } else { Err(refuse()) }
+    if is_name(name) {
+        return Ok(Parts { name: Some(name), port });
+    }
+    match name.split('.').find(|label| label.len() > LABEL_BYTES_MAX) {
+        Some(label) => Err(HostError::Label { label: label.chars().take(HOST_BYTES_MAX).collect() }),
+        None => Err(refuse()),
+    }
 }
 
 /// `Some(None)`: no port given.
@@ -186,18 +205,18 @@ fn below<'a>(name: &'a str, base: &str) -> Option<&'a str> {
     if rest.is_empty() { Some(rest) } else { rest.strip_suffix('.') }
 }
 
-fn app(label: &str) -> Result<Target, HostError> {
+fn app(label: &str, host: &str) -> Result<Target, HostError> {
     if RESERVED_LABELS.contains(&label) {
-        return Ok(Target::Unknown);
+        return Ok(Target::Foreign { host: host.to_owned() });
     }
     let name = label.parse().map_err(|source| HostError::Name { label: label.to_owned(), source })?;
     Ok(Target::App(name))
 }
 
-fn content(label: &str, written: &str) -> Result<Target, HostError> {
+fn content(label: &str, written: &str) -> Result<Cid, HostError> {
     let is_v0 = written.len() == CID_V0_CHARS && written.starts_with("Qm");
     let cid = Cid::try_from(if is_v0 { written } else { label }).and_then(Cid::into_v1);
-    cid.map(Target::Content).map_err(|source| HostError::Content { label: label.to_owned(), source })
+    cid.map_err(|source| HostError::Content { label: label.to_owned(), source })
 }
 
 #[cfg(test)]

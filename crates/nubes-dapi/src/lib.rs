@@ -35,5 +35,5 @@ mod upload;
 
 pub use crate::config::{Config, Limits, RpcUrls};
 pub use crate::door::{Door, Ports};
-pub use crate::port::{Caching, Mount, Sites};
+pub use crate::port::{Mount, Origin, Sites};
 pub use crate::server::{BindError, Server};

@@ -9,26 +9,33 @@ use std::fmt;
 
 /// Serves files from content-addressed storage.
 ///
-/// Law: answers GET, HEAD and OPTIONS for anything below `root`, by range and conditionally, and never fails
-/// otherwise than by an error response.
+/// Law: answers GET, HEAD and OPTIONS, by range and conditionally, and never fails otherwise than by an error response.
 #[async_trait]
 pub trait Sites: Send + Sync + fmt::Debug {
-    /// Answers a request for `/ipfs/CID/path`, whatever its method; a path that has no CID gets an error response.
-    async fn serve_path(&self, request: Request<Body>) -> Response<Body>;
+    /// Answers `request` with what is at its path below `root`.
+    async fn serve(&self, root: &Cid, origin: Origin<'_>, request: Request<Body>) -> Response<Body>;
 
-    /// Answers `request` with what is at `path` below `root`. `path` begins with `/` and is percent-encoded
-    /// as it came.
-    async fn serve(&self, root: &Cid, path: &str, request: Request<Body>, caching: Caching)
-    -> Response<Body>;
+    /// Answers a request for `/ipfs/CID/path` or `/ipns/NAME/path`, whatever its method. `domain` is the base domain, with
+    /// its port, by which the node was asked: there browsers are sent to the content's own host.
+    async fn serve_path(&self, domain: Option<&str>, request: Request<Body>) -> Response<Body>;
+
+    /// Answers a request to the host `NAME.ipns.GATEWAY`.
+    async fn serve_name(&self, name: &str, gateway: &str, request: Request<Body>) -> Response<Body>;
+
+    /// Answers a request to a host that [`Sites::has_domain`].
+    async fn serve_domain(&self, host: &str, request: Request<Body>) -> Response<Body>;
+
+    /// Whether something is known that the domain `host` points to.
+    fn has_domain(&self, host: &str) -> bool;
 }
 
-/// For how long the answer stays true.
+/// The host on which a root is served. Each has its own origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Caching {
-    /// The host names the content: for ever.
-    Immutable,
-    /// The host names an app: until its next deployment, so caches have to ask.
-    Revalidate,
+pub enum Origin<'a> {
+    /// The host names the content, below `gateway`: what it says holds for ever.
+    Content { gateway: &'a str },
+    /// The host names an app: its content holds until its next deployment, so caches have to ask.
+    App { host: &'a str },
 }
 
 /// A router of another layer below a path of the node's own host.

@@ -7,7 +7,7 @@ mod limits;
 mod logs;
 mod socket;
 
-use crate::{Caching, Config, Door, Limits, Mount, Ports, RpcUrls, Sites, host::BaseDomains};
+use crate::{Config, Door, Limits, Mount, Origin, Ports, RpcUrls, Sites, host::BaseDomains};
 use alloy_primitives::{Address, Bytes, keccak256};
 use alloy_sol_types::{SolCall, SolEvent};
 use async_trait::async_trait;
@@ -88,18 +88,25 @@ struct EchoSites;
 
 #[async_trait]
 impl Sites for EchoSites {
-    async fn serve_path(&self, request: Request<Body>) -> Response<Body> {
-        Response::new(Body::from(format!("{} {}", request.method(), request.uri())))
+    async fn serve(&self, root: &Cid, origin: Origin<'_>, request: Request<Body>) -> Response<Body> {
+        let (method, path) = (request.method(), request.uri().path());
+        Response::new(Body::from(format!("{method} {root} {path} {origin:?}")))
     }
 
-    async fn serve(
-        &self,
-        root: &Cid,
-        path: &str,
-        request: Request<Body>,
-        caching: Caching,
-    ) -> Response<Body> {
-        Response::new(Body::from(format!("{} {root} {path} {caching:?}", request.method())))
+    async fn serve_path(&self, domain: Option<&str>, request: Request<Body>) -> Response<Body> {
+        Response::new(Body::from(format!("{} {} by {domain:?}", request.method(), request.uri())))
+    }
+
+    async fn serve_name(&self, name: &str, gateway: &str, request: Request<Body>) -> Response<Body> {
+        Response::new(Body::from(format!("{} of {name} at {gateway}", request.uri())))
+    }
+
+    async fn serve_domain(&self, host: &str, request: Request<Body>) -> Response<Body> {
+        Response::new(Body::from(format!("{} of {host}", request.uri())))
+    }
+
+    fn has_domain(&self, host: &str) -> bool {
+        host == "linked.example"
     }
 }
 

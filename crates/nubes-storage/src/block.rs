@@ -11,8 +11,6 @@ pub const BLOCK_BYTES_MAX: usize = 4 << 20;
 pub(crate) const RAW: u64 = 0x55;
 /// Multicodec of `MerkleDAG` nodes; UnixFS lives in them.
 pub(crate) const DAG_PB: u64 = 0x70;
-/// Multicodec of CBOR with links.
-pub(crate) const DAG_CBOR: u64 = 0x71;
 /// Multihash code of a "hash" that is the content itself.
 const IDENTITY: u64 = 0x00;
 

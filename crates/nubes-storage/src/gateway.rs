@@ -1,46 +1,59 @@
-//! The IPFS HTTP gateway: path and trustless gateway specifications, and sites for the front door.
+//! The IPFS HTTP gateway: the path, trustless, subdomain, `DNSLink` and `_redirects` specifications, for the front door.
 //!
-//! [`Gateway::serve_path`] answers `/ipfs/CID/path`. [`Gateway::serve`] answers for any root, so that the front door can serve
-//! `CID.ipfs.HOST` and `NAME.HOST` from the same code; which root a host means is its business.
+//! [`Gateway::serve_path`] answers `/ipfs/CID/path` and `/ipns/NAME/path`. [`Gateway::serve`] answers for any root, so that
+//! the front door can serve `CID.ipfs.HOST`, `NAME.ipns.HOST` and `NAME.HOST` from the same code; which root a host means is
+//! its business.
 //!
 //! | asked for | answer |
 //! |---|---|
-//! | a file | its bytes, by range if wanted, typed by the name's extension |
+//! | a file | its bytes, by range if wanted, typed by the name's extension, else by what the bytes look like |
 //! | a directory without `/` | 301 to the path with `/` |
 //! | a directory with `/` | its `index.html`, else a listing |
+//! | DAG-JSON, DAG-CBOR, JSON, CBOR | the block as it is; as a page for browsers |
+//! | a symbolic link | the path that it points to |
 //! | `format=raw`, `Accept: application/vnd.ipld.raw` | the block |
-//! | `format=car`, `Accept: application/vnd.ipld.car` | a CAR: path, then `dag-scope=all`, `entity` or `block`; `entity-bytes` |
+//! | `format=car`, `Accept: application/vnd.ipld.car` | a CAR: path, then `dag-scope=all`, `entity` or `block`; `entity-bytes`, `car-dups` |
+//! | `format=tar` | files and directories as an archive |
+//! | `format=ipns-record` | the signed record of a name |
+//! | a path that is not there, in a site with an origin of its own | what the site's `_redirects` says |
 //!
 //! Headers: `Etag` by CID, so that `If-None-Match` costs no read; `Cache-Control` immutable for immutable roots;
-//! `X-Ipfs-Path`, `X-Ipfs-Roots`; CORS open to all, since content is public and carries no credentials.
-//!
-//! Not served: `_redirects`, `404.html`, TAR, IPNS records, conversion of DAG-JSON and DAG-CBOR (406), several ranges in
-//! one answer (the whole file is sent instead, as RFC 9110 allows), symbolic links (501).
+//! `X-Ipfs-Path`, `X-Ipfs-Roots`; CORS open to all, since content is public and carries no credentials. Blocks are never
+//! converted from one codec to another (IPIP-524). Of several ranges the first is sent.
 
+mod address;
 mod answer;
 mod conditions;
 mod format;
 mod listing;
+mod names;
+mod redirects;
 
+use crate::ipns::{DomainMap, Name, Records};
 use crate::problem::Problem;
-use crate::segments::Store;
-use crate::unixfs::{Kind, ReadError, Resolved, resolve};
+use crate::segments::{GetError, Store};
+use crate::unixfs::{Kind, ReadError, Resolved, child, resolve};
 use answer::Answer;
 use axum::response::{IntoResponse, Response};
 use cid::Cid;
 use format::Format;
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use lru::LruCache;
+use names::Found;
+use nubes_base::Clock;
 use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
-use std::{fmt, num::NonZeroUsize, sync::Arc};
+use redirects::Outcome;
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    sync::{Arc, OnceLock},
+};
 
 /// Paths whose resolution is remembered.
 const PATHS_MAX: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
 /// A longer path is resolved each time.
 const REMEMBERED_PATH_BYTES_MAX: usize = 512;
-/// What the path of a path gateway begins with.
-const PATH: &str = "/ipfs/";
 /// What a browser fetches for a directory.
 const INDEX: &str = "index.html";
 
@@ -56,21 +69,57 @@ pub enum Caching {
     },
 }
 
+/// What an address begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Root {
+    Content(Cid),
+    Name(Name),
+}
+
+impl fmt::Display for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Content(cid) => write!(f, "/ipfs/{cid}"),
+            Self::Name(name) => write!(f, "/ipns/{name}"),
+        }
+    }
+}
+
+/// On which kind of host the content is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On one that serves all content, below `/ipfs/` and `/ipns/`.
+    Shared,
+    /// On one of its own below the gateway `gateway`, which may have a port.
+    Below { gateway: String },
+    /// On one that is named after the site.
+    Own { host: String },
+}
+
 /// What is asked for: a path below a root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
-    pub root: Cid,
+    pub root: Root,
     /// As in the URL, percent-encoded; slashes at its ends do not matter.
     pub path: String,
+    /// Of a root that is content; a name says itself how long it holds.
     pub caching: Caching,
+    pub place: Place,
 }
 
 /// Serves a store over HTTP; clones share the memory of resolved paths.
 #[derive(Clone)]
 pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     store: Store,
+    domains: DomainMap,
+    records: Records,
+    clock: Arc<dyn Clock>,
     // A lock and not a task: it is held for one look-up per request.
-    paths: Arc<Mutex<Paths>>,
+    paths: Mutex<Paths>,
 }
 
 type Paths = LruCache<(Cid, String), Arc<Target>>;
@@ -81,24 +130,20 @@ struct Target {
     resolved: Resolved,
     etag: HeaderValue,
     roots: HeaderValue,
+    /// What its first bytes look like.
+    sniffed: OnceLock<HeaderValue>,
 }
 
 impl Gateway {
-    pub fn new(store: Store) -> Self {
-        Self { store, paths: Arc::new(Mutex::new(LruCache::new(PATHS_MAX))) }
+    /// A gateway to `store` that knows names by `domains` and by `records`.
+    pub fn new(store: Store, domains: DomainMap, records: Records, clock: Arc<dyn Clock>) -> Self {
+        let paths = Mutex::new(LruCache::new(PATHS_MAX));
+        Self { inner: Arc::new(Inner { store, domains, records, clock, paths }) }
     }
 
-    /// Answers a request for `/ipfs/CID/path`. Of `parts` it reads method, URI and headers.
-    pub async fn serve_path(&self, parts: &Parts) -> Response {
-        let address = parts.uri.path().strip_prefix(PATH).unwrap_or_default();
-        let (cid, path) = address.split_once('/').unwrap_or((address, ""));
-        match Cid::try_from(cid) {
-            Ok(root) => {
-                let site = Site { root, path: path.to_owned(), caching: Caching::Immutable };
-                self.serve(&site, parts).await
-            }
-            Err(error) => Problem::cid(&error).into_response(),
-        }
+    /// Whether the gateway knows what `domain` points to.
+    pub fn has_domain(&self, domain: &str) -> bool {
+        self.inner.domains.get(domain).is_some()
     }
 
     /// Answers a request for a path below a root. Of `parts` it reads method, query, headers, and the path for redirects.
@@ -119,56 +164,104 @@ impl Gateway {
             }
         }
         let format = Format::wanted(parts)?;
-        let target = self.find(site.root, &site.path).await?;
-        let answer = Answer { store: &self.store, site, parts, target: &target, file_name: None };
-        match format {
-            Format::Raw => answer.raw().await,
-            Format::Car(selection) => answer.car(selection).await,
-            Format::Content => self.content(answer).await,
+        if format == Format::IpnsRecord {
+            return self.record_of(site, parts);
         }
-    }
-
-    async fn content(&self, answer: Answer<'_>) -> Result<Response, Problem> {
-        let cid = answer.target.resolved.cid;
-        match answer.target.resolved.kind {
-            Kind::File { size } => answer.file(size).await,
-            Kind::Symlink => Err(ReadError::Symlink { cid }.into()),
-            Kind::Other { codec } => {
-                Err(ReadError::Node(crate::unixfs::NodeError::Codec { cid, codec }).into())
+        let found = self.locate(&site.root, &site.caching)?;
+        let path = format!("{}{}", found.prefix, site.path.trim_start_matches('/'));
+        match self.resolve(found.root, &path).await {
+            Ok(target) => {
+                self.content(&Answer::new(self, site, parts, &found.caching, &target), format).await
             }
-            Kind::Directory if !answer.parts.uri.path().ends_with('/') => Ok(answer.redirect_to_directory()),
-            Kind::Directory => self.directory(answer).await,
-        }
-    }
-
-    async fn directory(&self, answer: Answer<'_>) -> Result<Response, Problem> {
-        let path = answer.site.path.trim_end_matches('/');
-        let separator = if path.is_empty() { "" } else { "/" };
-        match self.resolve(answer.site.root, &format!("{path}{separator}{INDEX}")).await {
-            Ok(target) => match target.resolved.kind {
-                Kind::File { size } => {
-                    Answer { target: &target, file_name: Some(INDEX), ..answer }.file(size).await
-                }
-                _ => answer.listing().await,
-            },
-            Err(Lookup::Read(ReadError::NoEntry { .. })) => answer.listing().await,
+            Err(Lookup::Read(ReadError::NoEntry { cid, name }))
+                if format == Format::Content && site.place != Place::Shared =>
+            {
+                let redirected = self.redirected(site, parts, &found).await?;
+                redirected.ok_or_else(|| ReadError::NoEntry { cid, name }.into())
+            }
+            Err(Lookup::Read(ReadError::Block(GetError::NotFound { cid }))) if only_if_cached(parts) => {
+                let detail = format!("block {cid} is not stored here");
+                Err(Problem::new(StatusCode::PRECONDITION_FAILED, 3027, detail))
+            }
             Err(failed) => Err(failed.into()),
         }
     }
 
-    async fn find(&self, root: Cid, path: &str) -> Result<Arc<Target>, Problem> {
-        Ok(self.resolve(root, path).await?)
+    fn record_of(&self, site: &Site, parts: &Parts) -> Result<Response, Problem> {
+        match &site.root {
+            Root::Name(name) => answer::record(parts, name, &self.record(name)?, self.inner.clock.now()),
+            Root::Content(cid) => Err(format::unavailable(&format!("ipns-record of {cid}"))),
+        }
+    }
+
+    async fn content(&self, answer: &Answer<'_>, format: Format) -> Result<Response, Problem> {
+        let cid = answer.target.resolved.cid;
+        match (format, answer.target.resolved.kind) {
+            (Format::Raw, _) => answer.raw().await,
+            (Format::Car(selection), _) => answer.car(selection).await,
+            (Format::Tar, _) => answer.tar().await,
+            (Format::Ipld(wanted), kind) => answer.ipld(Some(wanted), kind).await,
+            (_, Kind::Other { .. }) => answer.ipld(None, answer.target.resolved.kind).await,
+            (_, Kind::File { size }) => answer.file(size).await,
+            (_, Kind::Symlink) => answer.symlink(cid).await,
+            (_, Kind::Directory) if !answer.parts.uri.path().ends_with('/') => {
+                Ok(answer.redirect_to_directory())
+            }
+            (_, Kind::Directory) => self.directory(answer).await,
+        }
+    }
+
+    async fn directory(&self, answer: &Answer<'_>) -> Result<Response, Problem> {
+        let links = child(&self.inner.store, &answer.target.resolved.cid, INDEX).await?;
+        let Some(index) = links else { return answer.listing().await };
+        let target = match self.resolve(index, "").await {
+            Ok(target) => target,
+            Err(failed) => return Err(failed.into()),
+        };
+        match target.resolved.kind {
+            // The tag is the directory's: that is what the address names.
+            Kind::File { size } => answer.with_body(&target, INDEX).file(size).await,
+            _ => answer.listing().await,
+        }
+    }
+
+    /// What the site's `_redirects` says of a path that is not there.
+    async fn redirected(
+        &self,
+        site: &Site,
+        parts: &Parts,
+        found: &Found,
+    ) -> Result<Option<Response>, Problem> {
+        let rules = match self.resolve(found.root, &format!("{}{}", found.prefix, redirects::FILE)).await {
+            Ok(target) => redirects::read(&self.inner.store, &target.resolved).await?,
+            Err(Lookup::Read(ReadError::NoEntry { .. })) => return Ok(None),
+            Err(failed) => return Err(failed.into()),
+        };
+        let Some(outcome) = redirects::apply(&rules, &site.path) else { return Ok(None) };
+        match outcome {
+            Outcome::Location { status, to } => Ok(Some(answer::location(status, &to)?)),
+            Outcome::Page { status, path } => {
+                let path = format!("{}{}", found.prefix, path.trim_start_matches('/'));
+                let target = self.resolve(found.root, &path).await?;
+                let answer = Answer::new(self, site, parts, &found.caching, &target);
+                let response = match target.resolved.kind {
+                    Kind::File { size } => answer.with_status(status).file(size).await?,
+                    _ => self.content(&answer, Format::Content).await?,
+                };
+                Ok(Some(response))
+            }
+        }
     }
 
     async fn resolve(&self, root: Cid, path: &str) -> Result<Arc<Target>, Lookup> {
         let key = (root, path.to_owned());
-        if let Some(known) = self.paths.lock().get(&key) {
+        if let Some(known) = self.inner.paths.lock().get(&key) {
             return Ok(Arc::clone(known));
         }
-        let resolved = resolve(&self.store, root, &names(path)?).await?;
+        let resolved = resolve(&self.inner.store, root, &names(path)?).await?;
         let target = Arc::new(Target::new(resolved)?);
         if path.len() <= REMEMBERED_PATH_BYTES_MAX {
-            self.paths.lock().put(key, Arc::clone(&target));
+            self.inner.paths.lock().put(key, Arc::clone(&target));
         }
         Ok(target)
     }
@@ -195,6 +288,12 @@ impl From<Lookup> for Problem {
     }
 }
 
+fn only_if_cached(parts: &Parts) -> bool {
+    let directives =
+        parts.headers.get_all(header::CACHE_CONTROL).into_iter().filter_map(|value| value.to_str().ok());
+    directives.flat_map(|list| list.split(',')).any(|directive| directive.trim() == "only-if-cached")
+}
+
 /// The names of a percent-encoded path.
 fn names(path: &str) -> Result<Vec<String>, Lookup> {
     let decode = |name: &str| {
@@ -215,13 +314,14 @@ impl Target {
         let roots: Vec<String> = resolved.roots.iter().map(ToString::to_string).collect();
         let header =
             |text: String| HeaderValue::try_from(text).map_err(|_| Lookup::Path { what: "no header value" });
-        Ok(Self { etag: header(format!("\"{}\"", resolved.cid))?, roots: header(roots.join(","))?, resolved })
+        let etag = header(format!("\"{}\"", resolved.cid))?;
+        Ok(Self { etag, roots: header(roots.join(","))?, resolved, sniffed: OnceLock::new() })
     }
 }
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gateway").field("store", &self.store).finish_non_exhaustive()
+        f.debug_struct("Gateway").field("store", &self.inner.store).finish_non_exhaustive()
     }
 }
 

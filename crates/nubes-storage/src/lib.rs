@@ -19,6 +19,7 @@
 //! Begin with [`segments`] for the disk format, [`unixfs`] for files, [`gateway`] for HTTP.
 
 mod block;
+mod ipld;
 mod local;
 mod problem;
 mod varint;
@@ -26,10 +27,11 @@ mod varint;
 pub mod car;
 pub mod gateway;
 pub mod ingest;
+pub mod ipns;
 pub mod segments;
 pub mod unixfs;
 
 pub use crate::block::{BLOCK_BYTES_MAX, Block, BlockError};
-pub use crate::gateway::{Caching, Gateway, Site};
+pub use crate::gateway::{Caching, Gateway, Place, Root, Site};
 pub use crate::local::LocalBlobs;
 pub use crate::segments::{Config, OpenError, Store};

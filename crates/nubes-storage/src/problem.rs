@@ -1,5 +1,6 @@
 //! Errors as HTTP answers: problem documents (RFC 9457) with an `NX` code.
 
+use crate::ipns;
 use crate::segments::{GetError, PutError};
 use crate::unixfs::{BuildError, ImportError, NodeError, ReadError};
 use axum::response::{IntoResponse, Response};
@@ -8,6 +9,9 @@ use nubes_base::Code;
 use serde::Serialize;
 use std::error::Error;
 
+/// Of a path that is refused, as much is shown.
+const PATH_CHARS_MAX: usize = 200;
+
 /// An answer that is an error.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -15,6 +19,7 @@ pub(crate) struct Problem {
     code: Code,
     detail: String,
     header: Option<(HeaderName, HeaderValue)>,
+    plain: bool,
 }
 
 #[derive(Serialize)]
@@ -28,7 +33,7 @@ struct Document<'a> {
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: u16, detail: impl Into<String>) -> Self {
-        Self { status, code: Code::new(code), detail: detail.into(), header: None }
+        Self { status, code: Code::new(code), detail: detail.into(), header: None, plain: false }
     }
 
     /// The detail is the error and its causes.
@@ -47,8 +52,24 @@ impl Problem {
         self
     }
 
+    /// As text and not as a document: for what people type.
+    pub(crate) fn plain(self) -> Self {
+        Self { plain: true, ..self }
+    }
+
     pub(crate) fn cid(error: &cid::Error) -> Self {
         Self::of(StatusCode::BAD_REQUEST, 3001, error)
+    }
+
+    /// What follows `/ipfs/` is no CID.
+    pub(crate) fn address(path: &str, error: &cid::Error) -> Self {
+        let shown: String = path.chars().take(PATH_CHARS_MAX).collect();
+        Self::new(StatusCode::BAD_REQUEST, 3001, format!("invalid path \"{shown}\": {error}"))
+    }
+
+    /// What follows `/ipns/` is no name.
+    pub(crate) fn name(error: &ipns::NameError) -> Self {
+        Self::of(StatusCode::BAD_REQUEST, 3022, error)
     }
 
     pub(crate) fn decode(error: &crate::car::DecodeError) -> Self {
@@ -73,13 +94,18 @@ impl IntoResponse for Problem {
             detail: &self.detail,
             code: self.code.to_string(),
         };
+        let media_type = if self.plain { "text/plain; charset=utf-8" } else { "application/problem+json" };
         let headers = [
-            (header::CONTENT_TYPE, "application/problem+json"),
+            (header::CONTENT_TYPE, media_type),
             (header::CACHE_CONTROL, "no-store"),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         ];
-        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let body = if self.plain {
+            format!("{}: {} ({})\n", document.title, document.detail, document.code).into_bytes()
+        } else {
+            serde_json::to_vec(&document).unwrap_or_default()
+        };
         let mut response = (self.status, headers, body).into_response();
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
@@ -113,6 +139,7 @@ impl From<ReadError> for Problem {
                 (StatusCode::NOT_FOUND, 3004)
             }
             ReadError::Symlink { .. } => (StatusCode::NOT_IMPLEMENTED, 3009),
+            ReadError::InsideNode { .. } => (StatusCode::NOT_IMPLEMENTED, 3021),
             ReadError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, 3013),
         };
         Self::of(status, code, &error)
@@ -127,6 +154,18 @@ impl From<PutError> for Problem {
                 Self::of(StatusCode::INSUFFICIENT_STORAGE, 3017, &error)
             }
         }
+    }
+}
+
+impl From<ipns::PutError> for Problem {
+    fn from(error: ipns::PutError) -> Self {
+        let (status, code) = match error {
+            ipns::PutError::Record(_) => (StatusCode::BAD_REQUEST, 3024),
+            ipns::PutError::Older { .. } => (StatusCode::CONFLICT, 3024),
+            ipns::PutError::Full => (StatusCode::INSUFFICIENT_STORAGE, 3025),
+            ipns::PutError::Store { .. } => (StatusCode::INSUFFICIENT_STORAGE, 3017),
+        };
+        Self::of(status, code, &error)
     }
 }
 

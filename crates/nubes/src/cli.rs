@@ -107,6 +107,19 @@ pub(crate) struct Dev {
     /// Print the environment that other tools need, and exit
     #[arg(long)]
     pub(crate) print_env: bool,
+    #[command(flatten)]
+    pub(crate) names: Names,
+}
+
+/// Under which names a node serves, besides `localhost`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Names {
+    /// Domain of this node: apps and content get hosts below it; may be repeated
+    #[arg(long = "domain", value_name = "DOMAIN", value_hint = ValueHint::Hostname)]
+    pub(crate) domains: Vec<String>,
+    /// What foreign domains point to, such as `a.example:/ipfs/CID,b.example:/ipns/NAME`
+    #[arg(long, value_name = "MAP", env = "IPFS_NS_MAP")]
+    pub(crate) dnslink: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -236,4 +249,6 @@ pub(crate) struct NodeRun {
     /// Folder of the node, as `nubes network init` wrote it
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) names: Names,
 }

@@ -8,7 +8,10 @@ mod gateway;
 pub(crate) mod network;
 pub(crate) mod signal;
 
-use crate::failure::{Exit, Failure};
+use crate::{
+    cli::Names,
+    failure::{Exit, Failure},
+};
 use alloy_primitives::hex;
 use config::{CommitteeFile, NodeConfig, read_toml};
 use gateway::Gateway;
@@ -39,7 +42,7 @@ pub(crate) struct Node {
 
 impl Node {
     /// Opens the stores, joins the network and answers. A part that cannot start takes the others down again.
-    pub(crate) async fn start(config: &NodeConfig) -> Result<Self, Failure> {
+    pub(crate) async fn start(config: &NodeConfig, names: &Names) -> Result<Self, Failure> {
         let genesis = read_genesis(&config.path(&config.file.genesis))?;
         let data = config.path(&config.file.data);
         std::fs::create_dir_all(&data).map_err(|source| {
@@ -56,7 +59,7 @@ impl Node {
         };
         let gateway = match config.file.door {
             Some(address) => {
-                Some(Gateway::start(address, &data, (&chain, &pool), (rpc.as_ref(), &genesis)).await?)
+                Some(Gateway::start(address, &data, (&chain, &pool), (rpc.as_ref(), &genesis), names).await?)
             }
             None => None,
         };

@@ -123,4 +123,46 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "The gateway only reads: GET, HEAD and OPTIONS.",
         "Upload through `/api/v1/`.",
     ),
+    entry(
+        3021,
+        "path ends inside of a block",
+        "The path leads to a part of an IPLD node, not to a link; a gateway serves whole blocks.",
+        "Ask for the block, with format=dag-json, dag-cbor or raw, and read the part there.",
+    ),
+    entry(
+        3022,
+        "malformed name",
+        "What follows /ipns/ is neither the CID of a key nor a domain.",
+        "Check the name for cut-off or mixed-up characters.",
+    ),
+    entry(
+        3023,
+        "name cannot be resolved",
+        "The node knows no valid record of this key, or no link of this domain, or the names point to each other in a circle.",
+        "Publish a record with PUT /routing/v1/ipns/NAME, or ask the operator to map the domain.",
+    ),
+    entry(
+        3024,
+        "record of a name is refused",
+        "It is malformed, expired, not signed by the key of its name, or older than the one that is kept.",
+        "Sign a new record with a higher sequence and a validity in the future.",
+    ),
+    entry(
+        3025,
+        "no room for records",
+        "The node keeps the records of as many names as it may.",
+        "Publish at another node.",
+    ),
+    entry(
+        3026,
+        "_redirects cannot be used",
+        "The site's _redirects file is too long or has a rule that is not understood.",
+        "Mend the line that the detail names, and publish the site again.",
+    ),
+    entry(
+        3027,
+        "not stored here",
+        "The request wants only what the node has (`Cache-Control: only-if-cached`), and it does not have it.",
+        "Ask without that header.",
+    ),
 ];

@@ -2,9 +2,10 @@
 
 use super::House;
 use crate::{
+    host,
     metrics::Kind,
     names::App,
-    port::Caching,
+    port::Origin,
     problem::{self, Problem},
     route::{self, WELL_KNOWN_PATH},
     upload,
@@ -63,7 +64,8 @@ impl House {
             let detail = format!("app {name} has no function at {path} and no site");
             return Err(Problem::new(StatusCode::NOT_FOUND, problem::UNKNOWN_PATH, detail));
         };
-        self.site(site, request, Caching::Revalidate).await
+        let host = host::of_request(request.uri(), request.headers())?.to_owned();
+        self.site(site, Origin::App { host: &host }, request).await
     }
 
     async fn run(&self, function: &Function, request: Request<Body>) -> Result<Response<Body>, Problem> {

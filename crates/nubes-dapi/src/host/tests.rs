@@ -13,10 +13,12 @@ fn domains() -> BaseDomains {
 #[track_caller]
 fn check(host: &str, expect: &str) {
     let found = match domains().target(host) {
-        Ok(Target::Front) => "front".to_owned(),
+        Ok(Target::Front { .. }) => "front".to_owned(),
         Ok(Target::App(name)) => format!("app {name}"),
-        Ok(Target::Content(cid)) => format!("content {cid}"),
-        Ok(Target::Unknown) => "unknown".to_owned(),
+        Ok(Target::Content { cid, .. }) => format!("content {cid}"),
+        Ok(Target::Name { name, .. }) => format!("name {name}"),
+        Ok(Target::Foreign { .. }) => "unknown".to_owned(),
+        Err(HostError::Label { .. }) => "long label".to_owned(),
         Err(HostError::Syntax { .. }) => "syntax".to_owned(),
         Err(HostError::Name { .. }) => "bad name".to_owned(),
         Err(HostError::Content { .. }) => "bad cid".to_owned(),
@@ -55,15 +57,19 @@ fn content_has_a_host_for_each_root() {
 }
 
 #[test]
+fn a_name_has_a_host() {
+    check("name.ipns.localhost", "name name");
+    check("a.b.ipns.nubes.example:80", "name a.b");
+}
+
+#[test]
 fn other_hosts_are_unknown() {
     for host in
         ["example.com", "notlocalhost", "a.b.localhost", "a.b.nubes.localhost", "localhost.evil.example"]
     {
         check(host, "unknown");
     }
-    for host in
-        ["ipfs.localhost", "ipns.localhost", "nubes.localhost", "ipfs.nubes.localhost", "name.ipns.localhost"]
-    {
+    for host in ["ipfs.localhost", "ipns.localhost", "nubes.localhost", "ipfs.nubes.localhost"] {
         check(host, "unknown");
     }
 }
@@ -86,20 +92,23 @@ fn malformed_hosts_are_refused() {
         &format!("{}.localhost", "a".repeat(LABEL_BYTES_MAX)),
         &format!("app {}", "a".repeat(LABEL_BYTES_MAX)),
     );
-    check(&format!("{}.localhost", "a".repeat(LABEL_BYTES_MAX + 1)), "syntax");
+    check(&format!("{}.localhost", "a".repeat(LABEL_BYTES_MAX + 1)), "long label");
     check(&format!("{}localhost", "a.".repeat(123)), "syntax");
 }
 
 #[test]
-fn the_host_for_content_is_below_the_base_domain_that_was_asked() {
-    let cid: Cid = V0.parse().unwrap();
-    let host = |host: &str| domains().content_host(host, &cid);
-    assert_eq!(host("localhost:8080"), Some(format!("{V1}.ipfs.localhost:8080")));
-    assert_eq!(host("Nubes.Example"), Some(format!("{V1}.ipfs.nubes.example")));
-    assert_eq!(host("127.0.0.1:8080"), None);
-    assert_eq!(host("a.localhost"), None);
-    let long = multihash_codetable::MultihashDigest::digest(&multihash_codetable::Code::Sha2_512, b"");
-    assert_eq!(domains().content_host("localhost", &Cid::new_v1(0x55, long)), None);
+fn the_gateway_is_the_base_domain_that_was_asked() {
+    let target = |host: &str| domains().target(host).unwrap();
+    let (cid, gateway): (Cid, _) = (V1.parse().unwrap(), "nubes.example:81".to_owned());
+    assert_eq!(
+        target(&format!("{V1}.ipfs.Nubes.Example:81")),
+        Target::Content { cid, gateway: gateway.clone() }
+    );
+    let name = "a.b".to_owned();
+    assert_eq!(target("a.b.ipns.nubes.example:81"), Target::Name { name, gateway: gateway.clone() });
+    assert_eq!(target("nubes.example:81"), Target::Front { domain: Some(gateway) });
+    assert_eq!(target("127.0.0.1:81"), Target::Front { domain: None });
+    assert_eq!(target("Evil.example:81"), Target::Foreign { host: "evil.example".to_owned() });
 }
 
 #[test]
@@ -120,9 +129,12 @@ fn a_request_names_exactly_one_host() {
 #[test]
 fn a_base_domain_may_be_below_another() {
     let domains = BaseDomains::new(["localhost", "nubes.localhost"]).unwrap();
-    assert_eq!(domains.target("nubes.localhost").unwrap(), Target::Front);
+    assert_eq!(
+        domains.target("nubes.localhost").unwrap(),
+        Target::Front { domain: Some("nubes.localhost".to_owned()) }
+    );
     assert_eq!(domains.target("shop.nubes.localhost").unwrap(), Target::App("shop".parse().unwrap()));
-    assert!(matches!(domains.target(&format!("{V1}.ipfs.nubes.localhost")).unwrap(), Target::Content(_)));
+    assert!(matches!(domains.target(&format!("{V1}.ipfs.nubes.localhost")).unwrap(), Target::Content { .. }));
     assert_eq!(domains.target("shop.localhost").unwrap(), Target::App("shop".parse().unwrap()));
     assert_eq!(domains.first(), "localhost");
 }

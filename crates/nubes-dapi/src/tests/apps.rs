@@ -19,7 +19,7 @@ async fn a_request_goes_to_the_function_of_its_route_else_to_the_site() {
     assert_eq!(answer.body, "api GET /api/a?b=c 0");
     assert_eq!(house.get("shop.nubes.localhost", "/api/one").await.body, "one GET /api/one 0");
     let site = house.get("shop.localhost", "/index.html").await;
-    assert_eq!(site.body, format!("GET {CODE} /index.html Revalidate"));
+    assert_eq!(site.body, format!("GET {CODE} /index.html App {{ host: \"shop.localhost\" }}"));
 }
 
 #[tokio::test]

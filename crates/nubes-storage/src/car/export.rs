@@ -1,7 +1,8 @@
 //! A part of a DAG as a CAR, streamed from the store.
 
 use super::encode::{frame, header};
-use crate::block::{DAG_CBOR, DAG_PB, inlined};
+use crate::block::{DAG_PB, inlined};
+use crate::ipld::{self, Codec};
 use crate::segments::Store;
 use crate::unixfs::{File, Kind, NodeError, ReadError, Resolved, shard_blocks};
 use bytes::Bytes;
@@ -10,12 +11,10 @@ use futures_util::{
     StreamExt, TryStreamExt, future,
     stream::{self, BoxStream},
 };
-use ipld_core::codec::Links;
 use ipld_dagpb::PbNode;
-use serde_ipld_dagcbor::codec::DagCborCodec;
 use std::{collections::BTreeSet, ops::Range};
 
-/// Different blocks in one CAR; each is remembered so that it is sent once.
+/// Blocks in one CAR; without duplicates each is remembered so that it is sent once.
 pub const EXPORT_BLOCKS_MAX: usize = 1 << 20;
 /// Blocks that are read before the receiver asks for them.
 const READ_AHEAD_BLOCKS: usize = 4;
@@ -43,29 +42,35 @@ pub struct Selection {
     pub scope: Scope,
     /// Only for a file and [`Scope::Entity`].
     pub bytes: Option<ByteRange>,
+    /// A block is sent each time that the walk meets it, not only the first time.
+    pub duplicates: bool,
 }
 
 type Cids = BoxStream<'static, Result<Cid, ReadError>>;
 
-/// The blocks on the path, then the selected ones, depth first, each once. An error breaks the stream off.
+/// The blocks on the path, then the selected ones, depth first. An error breaks the stream off.
 pub fn export(
     store: &Store,
     target: &Resolved,
     selection: Selection,
 ) -> BoxStream<'static, Result<Bytes, ReadError>> {
     let trail = stream::iter(target.trail.clone()).map(Ok);
-    let mut seen = BTreeSet::new();
-    let once = move |cid: Cid| {
-        let result = match seen.len() {
-            EXPORT_BLOCKS_MAX.. => Err(ReadError::TooDeep { cid }),
-            _ => Ok((inlined(&cid).is_none() && seen.insert(cid)).then_some(cid)),
+    let (mut seen, mut sent) = (BTreeSet::new(), 0);
+    let wanted = move |cid: Cid| {
+        // What a CID carries in itself is no block.
+        let is_sent = inlined(&cid).is_none() && (selection.duplicates || seen.insert(cid));
+        sent += usize::from(is_sent);
+        let result = if sent > EXPORT_BLOCKS_MAX {
+            Err(ReadError::TooDeep { cid })
+        } else {
+            Ok(is_sent.then_some(cid))
         };
         future::ready(result)
     };
     let reader = store.clone();
     let blocks = trail
         .chain(selected(store, target, selection))
-        .and_then(once)
+        .and_then(wanted)
         .try_filter_map(future::ok)
         .map(move |cid| block(reader.clone(), cid))
         .buffered(READ_AHEAD_BLOCKS)
@@ -81,7 +86,7 @@ async fn block(store: Store, cid: Result<Cid, ReadError>) -> Result<(Cid, Bytes)
 
 fn selected(store: &Store, target: &Resolved, selection: Selection) -> Cids {
     match (selection.scope, target.kind) {
-        (Scope::All, _) => everything(store.clone(), target.cid),
+        (Scope::All, _) => everything(store.clone(), target.cid, selection.duplicates),
         (Scope::Entity, Kind::File { size }) => {
             let range = selection.bytes.map_or(0..size, |bytes| bytes.within(size));
             File::known(store, target.cid, size).blocks(range)
@@ -101,8 +106,8 @@ fn directory(store: Store, cid: Cid) -> Cids {
     only(cid).chain(shards).boxed()
 }
 
-fn everything(store: Store, root: Cid) -> Cids {
-    let walk = Walk { store, pending: vec![root], seen: BTreeSet::new() };
+fn everything(store: Store, root: Cid, duplicates: bool) -> Cids {
+    let walk = Walk { store, pending: vec![root], seen: BTreeSet::new(), duplicates, followed: 0 };
     stream::try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|cid| (cid, walk))) }).boxed()
 }
 
@@ -112,13 +117,17 @@ struct Walk {
     pending: Vec<Cid>,
     /// Inner nodes whose links have been followed; without it a DAG of n nodes can have 2^n paths.
     seen: BTreeSet<Cid>,
+    duplicates: bool,
+    followed: usize,
 }
 
 impl Walk {
     async fn next(&mut self) -> Result<Option<Cid>, ReadError> {
         let Some(cid) = self.pending.pop() else { return Ok(None) };
-        if matches!(cid.codec(), DAG_PB | DAG_CBOR) && self.seen.insert(cid) {
-            if self.seen.len() > EXPORT_BLOCKS_MAX {
+        let has_links = cid.codec() == DAG_PB || Codec::of(cid.codec()).is_some_and(Codec::has_links);
+        if has_links && (self.duplicates || self.seen.insert(cid)) {
+            self.followed += 1;
+            if self.followed > EXPORT_BLOCKS_MAX {
                 return Err(ReadError::TooDeep { cid });
             }
             let links = links(&cid, &self.store.get(&cid).await?)?;
@@ -135,7 +144,7 @@ fn links(cid: &Cid, block: &Bytes) -> Result<Vec<Cid>, NodeError> {
             let node = PbNode::from_bytes(block.clone()).map_err(|_| malformed("no DAG-PB node"))?;
             Ok(node.links.into_iter().map(|link| link.cid).collect())
         }
-        _ => DagCborCodec::links(block).map(Iterator::collect).map_err(|_| malformed("no DAG-CBOR")),
+        code => Codec::of(code).map_or(Ok(Vec::new()), |codec| ipld::links(cid, codec, block)),
     }
 }
 

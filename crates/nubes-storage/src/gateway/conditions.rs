@@ -16,7 +16,7 @@ pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
 /// What a `Range` header asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// All of it: no range, one that is not understood, several, or a stale `If-Range`.
+    /// All of it: no range, one that is not understood, or a stale `If-Range`.
     Whole,
     Part(Range<u64>),
     /// Nothing of it exists.
@@ -32,8 +32,10 @@ pub(super) fn wanted(headers: &HeaderMap, etag: &str, size: u64) -> Wanted {
     parse(range, size).unwrap_or(Wanted::Whole)
 }
 
+/// Of several ranges the first is sent, as RFC 9110 section 14.2 allows.
 fn parse(range: &str, size: u64) -> Option<Wanted> {
-    let (first, last) = range.strip_prefix("bytes=")?.trim().split_once('-')?;
+    let first = range.strip_prefix("bytes=")?.split(',').next()?;
+    let (first, last) = first.trim().split_once('-')?;
     let number =
         |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u64>().ok())?;
     if first.is_empty() {
@@ -78,12 +80,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_range_is_ignored() {
-        for range in
-            ["bytes=", "bytes=-", "bytes=3-2", "bytes=0-1,3-4", "items=0-1", "bytes=+1-2", "bytes=a-b"]
+    fn what_is_no_range_is_ignored() {
+        for range in ["bytes=", "bytes=-", "bytes=3-2", "bytes=,0-1", "items=0-1", "bytes=+1-2", "bytes=a-b"]
         {
             check(range, None);
         }
+    }
+
+    #[test]
+    fn of_several_ranges_the_first_is_sent() {
+        check("bytes=6-8, 0-4", Some(&Wanted::Part(6..9)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Which representation a request wants.
 
 use crate::car::{ByteRange, Scope, Selection};
+use crate::ipld::Codec;
 use crate::problem::Problem;
 use http::{StatusCode, header, request::Parts};
 use percent_encoding::percent_decode_str;
@@ -11,49 +12,92 @@ pub(super) enum Format {
     Content,
     Raw,
     Car(Selection),
+    Tar,
+    /// A block of this codec as it is; nothing is converted (IPIP-524).
+    Ipld(Codec),
+    /// The signed record of an IPNS name.
+    IpnsRecord,
 }
 
-/// Types that gateways elsewhere serve and this one does not.
-const FOREIGN: &[&str] = &[
-    "application/x-tar",
-    "application/vnd.ipfs.ipns-record",
-    "application/vnd.ipld.dag-json",
-    "application/vnd.ipld.dag-cbor",
-];
+/// The parameters of `Accept` that say how a CAR is made; `format=car` goes by them too (IPIP-523).
+#[derive(Clone, Debug, Default)]
+struct CarWish {
+    version: Option<String>,
+    order: Option<String>,
+    dups: Option<String>,
+}
 
 impl Format {
     /// `format` in the query wins over `Accept`.
     pub(super) fn wanted(parts: &Parts) -> Result<Self, Problem> {
-        match parameter(parts, "format").as_deref() {
-            Some("raw") => return Ok(Self::Raw),
-            Some("car") => return car(parts),
-            Some(other) => return Err(unavailable(other)),
-            None => {}
+        if let Some(format) = parameter(parts, "format") {
+            return match format.as_str() {
+                "raw" => Ok(Self::Raw),
+                "car" => car(parts, accepted(parts).find_map(|(_, wish)| wish).unwrap_or_default()),
+                "tar" => Ok(Self::Tar),
+                "ipns-record" => Ok(Self::IpnsRecord),
+                "json" => Ok(Self::Ipld(Codec::Json)),
+                "cbor" => Ok(Self::Ipld(Codec::Cbor)),
+                "dag-json" => Ok(Self::Ipld(Codec::DagJson)),
+                "dag-cbor" => Ok(Self::Ipld(Codec::DagCbor)),
+                other => Err(unavailable(other)),
+            };
         }
-        for accepted in parts.headers.get_all(header::ACCEPT) {
-            let accepted = accepted.to_str().unwrap_or_default();
-            for media in accepted.split(',') {
-                let mut pieces = media.split(';').map(str::trim);
-                match pieces.next().unwrap_or_default() {
-                    "application/vnd.ipld.raw" => return Ok(Self::Raw),
-                    "application/vnd.ipld.car" => {
-                        let other =
-                            pieces.find(|piece| piece.starts_with("version=") && *piece != "version=1");
-                        return other.map_or_else(|| car(parts), |version| Err(unavailable(version)));
-                    }
-                    foreign if FOREIGN.contains(&foreign) => return Err(unavailable(foreign)),
-                    _ => {}
-                }
+        for (media, wish) in accepted(parts) {
+            match media {
+                "application/vnd.ipld.raw" => return Ok(Self::Raw),
+                "application/vnd.ipld.car" => return car(parts, wish.unwrap_or_default()),
+                "application/x-tar" => return Ok(Self::Tar),
+                "application/vnd.ipfs.ipns-record" => return Ok(Self::IpnsRecord),
+                "application/json" => return Ok(Self::Ipld(Codec::Json)),
+                "application/cbor" => return Ok(Self::Ipld(Codec::Cbor)),
+                "application/vnd.ipld.dag-json" => return Ok(Self::Ipld(Codec::DagJson)),
+                "application/vnd.ipld.dag-cbor" => return Ok(Self::Ipld(Codec::DagCbor)),
+                // Whoever takes a page wants one, whatever else it takes.
+                "text/html" => return Ok(Self::Content),
+                _ => {}
             }
         }
         Ok(Self::Content)
     }
 }
 
-fn car(parts: &Parts) -> Result<Format, Problem> {
-    if let Some(version) = parameter(parts, "car-version").filter(|version| version != "1") {
-        return Err(unavailable(&format!("car-version={version}")));
+/// The media types of `Accept`, in order; those of a CAR with their parameters.
+fn accepted(parts: &Parts) -> impl Iterator<Item = (&str, Option<CarWish>)> {
+    let lists = parts.headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    lists.flat_map(|list| list.split(',')).map(|media| {
+        let mut pieces = media.split(';').map(str::trim);
+        let name = pieces.next().unwrap_or_default();
+        if name != "application/vnd.ipld.car" {
+            return (name, None);
+        }
+        let mut wish = CarWish::default();
+        for (key, value) in pieces.filter_map(|piece| piece.split_once('=')) {
+            match key {
+                "version" => wish.version = Some(value.to_owned()),
+                "order" => wish.order = Some(value.to_owned()),
+                "dups" => wish.dups = Some(value.to_owned()),
+                _ => {}
+            }
+        }
+        (name, Some(wish))
+    })
+}
+
+fn car(parts: &Parts, accept: CarWish) -> Result<Format, Problem> {
+    if let Some(version) = parameter(parts, "car-version").or(accept.version).filter(|version| version != "1")
+    {
+        return Err(unavailable(&format!("CAR version {version}")));
     }
+    match parameter(parts, "car-order").or(accept.order).as_deref() {
+        None | Some("dfs" | "unk") => {}
+        Some(other) => return Err(unavailable(&format!("CAR order {other}"))),
+    }
+    let duplicates = match parameter(parts, "car-dups").or(accept.dups).as_deref() {
+        None | Some("n") => false,
+        Some("y") => true,
+        Some(other) => return Err(bad(format!("dups={other} is neither y nor n"))),
+    };
     let scope = match parameter(parts, "dag-scope").as_deref() {
         None | Some("all") => Scope::All,
         Some("entity") => Scope::Entity,
@@ -68,7 +112,8 @@ fn car(parts: &Parts) -> Result<Format, Problem> {
     };
     // `entity-bytes` speaks of one entity; without a scope it means that scope.
     let implied = bytes.is_some() && parameter(parts, "dag-scope").is_none();
-    Ok(Format::Car(Selection { scope: if implied { Scope::Entity } else { scope }, bytes }))
+    let scope = if implied { Scope::Entity } else { scope };
+    Ok(Format::Car(Selection { scope, bytes, duplicates }))
 }
 
 fn entity_bytes(range: &str) -> Option<ByteRange> {
@@ -84,7 +129,7 @@ pub(super) fn parameter(parts: &Parts, name: &str) -> Option<String> {
     percent_decode_str(&value).decode_utf8().ok().map(Into::into)
 }
 
-fn unavailable(format: &str) -> Problem {
+pub(super) fn unavailable(format: &str) -> Problem {
     Problem::new(StatusCode::NOT_ACCEPTABLE, 3007, format!("`{format}` is not served here"))
 }
 

@@ -1,20 +1,25 @@
+mod codecs;
 mod conformance;
 mod content;
+mod named;
 
 use super::Gateway;
 use crate::car::{Decoder, Item};
+use crate::ipns::{DomainMap, Records};
 use crate::segments::{Config, Store};
 use crate::unixfs::{Hidden, import_directory};
 use axum::body;
 use bytes::Bytes;
 use cid::Cid;
 use http::{HeaderMap, Method, Request, StatusCode};
-use std::{fs, path::Path};
+use nubes_base::SystemClock;
+use std::{fs, path::Path, sync::Arc};
 use tempfile::TempDir;
 
 struct Fixture {
     gateway: Gateway,
     store: Store,
+    records: Records,
     dir: TempDir,
 }
 
@@ -35,10 +40,17 @@ impl Got {
 }
 
 fn fixture() -> Fixture {
+    fixture_with("")
+}
+
+/// A gateway that knows the domains of `map`.
+fn fixture_with(map: &str) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), Config::STANDARD).unwrap();
-    let gateway = Gateway::new(store.clone());
-    Fixture { gateway, store, dir }
+    let records = Records::open(&dir.path().join("names.redb")).unwrap();
+    let domains = DomainMap::parse(map).unwrap();
+    let gateway = Gateway::new(store.clone(), domains, records.clone(), Arc::new(SystemClock));
+    Fixture { gateway, store, records, dir }
 }
 
 fn request(method: Method, uri: &str, headers: &[(&str, &str)]) -> Request<body::Body> {
@@ -52,7 +64,7 @@ fn request(method: Method, uri: &str, headers: &[(&str, &str)]) -> Request<body:
 impl Fixture {
     async fn ask(&self, method: Method, uri: &str, headers: &[(&str, &str)]) -> Got {
         let (parts, _) = request(method, uri, headers).into_parts();
-        let response = self.gateway.serve_path(&parts).await;
+        let response = self.gateway.serve_path(&parts, None).await;
         let (parts, body) = response.into_parts();
         let body = body::to_bytes(body, usize::MAX).await.unwrap();
         Got { status: parts.status, headers: parts.headers, body }

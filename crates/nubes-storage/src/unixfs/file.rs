@@ -32,7 +32,7 @@ impl File {
         }
         match decode(&cid, store.get(&cid).await?)? {
             Node::File(FileNode { size, .. }) => Ok(Self::known(store, cid, size)),
-            Node::Symlink => Err(ReadError::Symlink { cid }),
+            Node::Symlink(_) => Err(ReadError::Symlink { cid }),
             Node::Directory(_) | Node::Shard(_) => Err(ReadError::NotAFile { cid }),
         }
     }
@@ -207,6 +207,9 @@ pub enum ReadError {
     /// Check the path.
     #[error("no `{name}` in {cid}")]
     NoEntry { cid: Cid, name: String },
+    /// The path ends in the middle of a block, not at a link. Ask for the block.
+    #[error("the path ends inside of {cid}, at no link")]
+    InsideNode { cid: Cid },
     /// The path goes on behind a file.
     #[error("{cid} is not a directory")]
     NotADirectory { cid: Cid },

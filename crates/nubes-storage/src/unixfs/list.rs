@@ -39,7 +39,7 @@ pub async fn list(store: &Store, cid: &Cid, entries_max: usize) -> Result<Listin
                 }
             }
         }
-        Node::File(_) | Node::Symlink => return Err(ReadError::NotADirectory { cid: *cid }),
+        Node::File(_) | Node::Symlink(_) => return Err(ReadError::NotADirectory { cid: *cid }),
     }
     let more = entries.len() > entries_max;
     entries.truncate(entries_max);

@@ -15,7 +15,8 @@ pub(crate) enum Node {
     File(FileNode),
     Directory(Vec<Link>),
     Shard(Shard),
-    Symlink,
+    /// With the path that it points to.
+    Symlink(Bytes),
 }
 
 /// A part of a file: bytes of its own, then those of its children.
@@ -88,7 +89,7 @@ fn decode_dag_pb(block: Bytes) -> Result<Node, &'static str> {
     match header.kind {
         Some(0 | 2) => file(&header, &data, &node.links).map(Node::File),
         Some(1) => Ok(Node::Directory(node.links.into_iter().map(link).collect())),
-        Some(4) => Ok(Node::Symlink),
+        Some(4) => Ok(Node::Symlink(data.slice_ref(header.bytes.unwrap_or_default()))),
         Some(5) => shard(&header, node.links).map(Node::Shard),
         Some(_) => Err("unknown UnixFS type"),
         None => Err("no UnixFS type"),

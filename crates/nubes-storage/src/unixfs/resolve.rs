@@ -4,7 +4,9 @@ use super::hamt::Buckets;
 use super::node::{Link, Node, NodeError, Shard, decode};
 use super::{DEPTH_MAX, ReadError};
 use crate::block::RAW;
+use crate::ipld::{self, Codec, Step};
 use crate::segments::{GetError, Store};
+use bytes::Bytes;
 use cid::Cid;
 
 /// Longest path, in names.
@@ -41,22 +43,44 @@ pub async fn resolve(store: &Store, root: Cid, names: &[String]) -> Result<Resol
         return Err(ReadError::TooDeep { cid: root });
     }
     let (mut cid, mut roots, mut trail) = (root, vec![root], Vec::new());
-    for name in names {
+    let mut names = names;
+    while let Some((name, rest)) = names.split_first() {
         trail.push(cid);
-        let next = match decode(&cid, store.get(&cid).await?)? {
-            Node::Directory(links) => find(&links, name),
-            Node::Shard(shard) => find_in_shard(store, shard, name, &mut trail).await?,
-            Node::Symlink => return Err(ReadError::Symlink { cid }),
-            Node::File(_) => return Err(ReadError::NotADirectory { cid }),
+        let block = store.get(&cid).await?;
+        let next = match Codec::of(cid.codec()) {
+            Some(codec) => match ipld::follow(&cid, codec, &block, names)? {
+                Step::Link { cid, names: taken } => (Some(cid), names.get(taken..).unwrap_or_default()),
+                Step::Inside => return Err(ReadError::InsideNode { cid }),
+                Step::Missing { name } => return Err(ReadError::NoEntry { cid, name }),
+            },
+            None => (entry(store, &cid, block, name, &mut trail).await?, rest),
         };
-        cid = next.ok_or_else(|| ReadError::NoEntry { cid, name: name.clone() })?;
+        cid = next.0.ok_or_else(|| ReadError::NoEntry { cid, name: name.clone() })?;
+        names = next.1;
         roots.push(cid);
     }
     let kind = kind(store, &cid).await?;
     Ok(Resolved { cid, kind, roots, trail })
 }
 
-async fn kind(store: &Store, cid: &Cid) -> Result<Kind, ReadError> {
+/// The entry `name` of a directory.
+async fn entry(
+    store: &Store,
+    cid: &Cid,
+    block: Bytes,
+    name: &str,
+    trail: &mut Vec<Cid>,
+) -> Result<Option<Cid>, ReadError> {
+    match decode(cid, block)? {
+        Node::Directory(links) => Ok(find(&links, name)),
+        Node::Shard(shard) => find_in_shard(store, shard, name, trail).await,
+        Node::Symlink(_) => Err(ReadError::Symlink { cid: *cid }),
+        Node::File(_) => Err(ReadError::NotADirectory { cid: *cid }),
+    }
+}
+
+/// What `cid` is, by its block.
+pub(crate) async fn kind(store: &Store, cid: &Cid) -> Result<Kind, ReadError> {
     if cid.codec() == RAW {
         let size = store.length(cid)?.ok_or(GetError::NotFound { cid: *cid })?;
         return Ok(Kind::File { size });
@@ -64,9 +88,23 @@ async fn kind(store: &Store, cid: &Cid) -> Result<Kind, ReadError> {
     match decode(cid, store.get(cid).await?) {
         Ok(Node::File(file)) => Ok(Kind::File { size: file.size }),
         Ok(Node::Directory(_) | Node::Shard(_)) => Ok(Kind::Directory),
-        Ok(Node::Symlink) => Ok(Kind::Symlink),
+        Ok(Node::Symlink(_)) => Ok(Kind::Symlink),
         Err(NodeError::Codec { codec, .. }) => Ok(Kind::Other { codec }),
         Err(malformed) => Err(malformed.into()),
+    }
+}
+
+/// The CID behind `name` in the directory `cid`, plain or sharded.
+pub(crate) async fn child(store: &Store, cid: &Cid, name: &str) -> Result<Option<Cid>, ReadError> {
+    let block = store.get(cid).await?;
+    entry(store, cid, block, name, &mut Vec::new()).await
+}
+
+/// The path that the symbolic link `cid` points to, as it was written.
+pub(crate) async fn symlink_target(store: &Store, cid: Cid) -> Result<Bytes, ReadError> {
+    match decode(&cid, store.get(&cid).await?)? {
+        Node::Symlink(target) => Ok(target),
+        _ => Err(ReadError::NotAFile { cid }),
     }
 }
 

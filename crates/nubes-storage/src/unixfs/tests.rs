@@ -258,7 +258,7 @@ async fn a_file_that_is_huge_only_by_repetition_is_read_by_range_and_not_into_me
     let part: Vec<Bytes> = file.stream(middle + 5..middle + 25).try_collect().await.unwrap();
     assert_eq!(part.concat(), b"56789012345678901234");
     let target = resolve(&store, node.0, &[]).await.unwrap();
-    let car = car::export(&store, &target, Selection { scope: Scope::All, bytes: None });
+    let car = car::export(&store, &target, Selection { scope: Scope::All, bytes: None, duplicates: false });
     let bytes: Vec<Bytes> = car.take(1_000).try_collect().await.unwrap();
     assert_eq!(bytes.len(), 1 + 16 * 2, "each block is sent once");
 }

@@ -34,7 +34,7 @@ pub(super) async fn run(args: Dev, output: Output) -> Result<(), Failure> {
     let mut nodes = Vec::new();
     for dir in &dirs {
         let started = match NodeConfig::read(dir) {
-            Ok(config) => Node::start(&config).await,
+            Ok(config) => Node::start(&config, &args.names).await,
             Err(failure) => Err(failure),
         };
         match started {

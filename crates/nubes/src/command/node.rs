@@ -10,7 +10,7 @@ use serde_json::json;
 
 pub(super) async fn run(args: NodeRun, output: Output) -> Result<(), Failure> {
     let config = NodeConfig::read(&args.dir)?;
-    let node = Node::start(&config).await?;
+    let node = Node::start(&config, &args.names).await?;
     let ready =
         json!({ "ready": true, "node": config.file.name, "rpc": config.file.rpc, "door": config.file.door });
     output.result(&format!("{} is ready", config.file.name), &ready);

@@ -2,6 +2,7 @@
 
 use super::port_taken;
 use crate::{
+    cli::Names,
     client::{NodeInfo, RpcUrls},
     failure::{Exit, Failure},
 };
@@ -9,11 +10,14 @@ use async_trait::async_trait;
 use axum::{Json, Router, body::Body, routing::get};
 use cid::Cid;
 use http::{Request, Response};
-use nubes_base::SystemClock;
+use nubes_base::{Clock, SystemClock};
 use nubes_compute::{Runtime, RuntimeConfig};
-use nubes_dapi::{Caching, Door, Mount, Ports, Sites, host::BaseDomains};
+use nubes_dapi::{Door, Mount, Origin, Ports, Sites, host::BaseDomains};
 use nubes_ledger::{Chain, Genesis, LocalLedger, Pool, rpc};
-use nubes_storage::{Config, LocalBlobs, Site, Store, gateway, ingest};
+use nubes_storage::{
+    Config, LocalBlobs, Place, Root, Site, Store, gateway, ingest,
+    ipns::{self, DomainMap, Records},
+};
 use std::{net::SocketAddr, path::Path, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -37,6 +41,7 @@ impl Gateway {
         data: &Path,
         (chain, pool): (&Arc<Chain>, &Arc<Pool>),
         (rpc, genesis): (Option<&rpc::Server>, &Genesis),
+        names: &Names,
     ) -> Result<Self, Failure> {
         let dir = data.join("storage");
         let store = tokio::task::spawn_blocking(move || Store::open(&dir, Config::STANDARD)).await;
@@ -50,7 +55,13 @@ impl Gateway {
             Arc::new(SystemClock),
         )
         .map_err(|source| Failure::new(4010, Exit::Failure, "functions cannot run").because(source))?;
-        let files = gateway::Gateway::new(store.clone());
+        let records = Records::open(&data.join("storage/names.redb"));
+        let records = records.map_err(|source| {
+            Failure::new(3002, Exit::Failure, "the records of names cannot be opened").because(source)
+        })?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let files =
+            gateway::Gateway::new(store.clone(), domain_map(names)?, records.clone(), Arc::clone(&clock));
         let info = info(chain, rpc, genesis);
         let ports = Ports {
             ledger: Arc::new(LocalLedger::new(Arc::clone(chain), Arc::clone(pool))),
@@ -60,7 +71,8 @@ impl Gateway {
             logs: Arc::new(runtime.logs().clone()),
             clock: Arc::new(SystemClock),
         };
-        let base_domains = BaseDomains::new(BASE_DOMAINS).map_err(|source| {
+        let base_domains = BASE_DOMAINS.into_iter().chain(names.domains.iter().map(String::as_str));
+        let base_domains = BaseDomains::new(base_domains).map_err(|source| {
             Failure::new(1014, Exit::Usage, "a base domain is not valid").because(source)
         })?;
         let config = nubes_dapi::Config {
@@ -69,7 +81,7 @@ impl Gateway {
             rpc: nubes_dapi::RpcUrls { http: info.rpc.http.clone(), ws: info.rpc.ws.clone() },
             limits: nubes_dapi::Limits::STANDARD,
         };
-        let door = Door::new(config, ports, mounts(&store, info));
+        let door = Door::new(config, ports, mounts(&store, info, ipns::routes(records, clock)));
         let server = nubes_dapi::Server::bind(address, door).await;
         let server = server.map_err(|error| port_taken(error.address, "the front door", error.source))?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -84,6 +96,11 @@ impl Gateway {
         self.runtime.stop().await;
         self.store.close().await;
     }
+}
+
+fn domain_map(names: &Names) -> Result<DomainMap, Failure> {
+    DomainMap::parse(names.dnslink.as_deref().unwrap_or_default())
+        .map_err(|source| Failure::new(1014, Exit::Usage, "the map of domains is not valid").because(source))
 }
 
 fn storage_failure(error: nubes_storage::OpenError) -> Failure {
@@ -102,7 +119,7 @@ fn info(chain: &Chain, rpc: Option<&rpc::Server>, genesis: &Genesis) -> NodeInfo
     }
 }
 
-fn mounts(store: &Store, info: NodeInfo) -> Vec<Mount> {
+fn mounts(store: &Store, info: NodeInfo, routing: Router) -> Vec<Mount> {
     let about = Router::new().route("/api/v1/node", get(move || std::future::ready(Json(info.clone()))));
     let ingest = ingest::routes(store.clone(), INGEST_LIMITS);
     vec![
@@ -110,39 +127,43 @@ fn mounts(store: &Store, info: NodeInfo) -> Vec<Mount> {
         Mount::new("/api/v1/blocks", ingest.clone()),
         Mount::new("/api/v1/files", ingest),
         Mount::new("/api/v1/node", about),
+        Mount::new("/routing/v1/ipns", routing),
     ]
 }
 
-/// Sites from this node's own store.
-#[derive(Clone)]
+/// Content from this node's own store.
+#[derive(Clone, Debug)]
 struct LocalSites(gateway::Gateway);
-
-impl std::fmt::Debug for LocalSites {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LocalSites").finish_non_exhaustive()
-    }
-}
 
 #[async_trait]
 impl Sites for LocalSites {
-    async fn serve_path(&self, request: Request<Body>) -> Response<Body> {
-        let (parts, _) = request.into_parts();
-        self.0.serve_path(&parts).await
+    async fn serve(&self, root: &Cid, origin: Origin<'_>, request: Request<Body>) -> Response<Body> {
+        let (caching, place) = match origin {
+            Origin::Content { gateway } => {
+                (gateway::Caching::Immutable, Place::Below { gateway: gateway.to_owned() })
+            }
+            Origin::App { host } => {
+                (gateway::Caching::Mutable { max_age_s: 0 }, Place::Own { host: host.to_owned() })
+            }
+        };
+        let path = request.uri().path().to_owned();
+        let site = Site { root: Root::Content(*root), path, caching, place };
+        self.0.serve(&site, &request.into_parts().0).await
     }
 
-    async fn serve(
-        &self,
-        root: &Cid,
-        path: &str,
-        request: Request<Body>,
-        caching: Caching,
-    ) -> Response<Body> {
-        let caching = match caching {
-            Caching::Immutable => gateway::Caching::Immutable,
-            Caching::Revalidate => gateway::Caching::Mutable { max_age_s: 0 },
-        };
-        let site = Site { root: *root, path: path.to_owned(), caching };
-        let (parts, _) = request.into_parts();
-        self.0.serve(&site, &parts).await
+    async fn serve_path(&self, domain: Option<&str>, request: Request<Body>) -> Response<Body> {
+        self.0.serve_path(&request.into_parts().0, domain).await
+    }
+
+    async fn serve_name(&self, name: &str, gateway: &str, request: Request<Body>) -> Response<Body> {
+        self.0.serve_name(name, gateway, &request.into_parts().0).await
+    }
+
+    async fn serve_domain(&self, host: &str, request: Request<Body>) -> Response<Body> {
+        self.0.serve_domain(host, &request.into_parts().0).await
+    }
+
+    fn has_domain(&self, host: &str) -> bool {
+        self.0.has_domain(host)
     }
 }

@@ -33,7 +33,9 @@ async fn a_raw_block_is_served_by_format_and_by_accept() {
         assert_eq!((got.status, got.header("content-type")), (StatusCode::OK, "application/vnd.ipld.raw"));
         let cid = "bafkreihhpc5y2pqvl5rbe5uuyhqjouybfs3rvlmisccgzue2kkt5zq6upq";
         assert_eq!(got.header("etag"), format!("\"{cid}.raw\""));
-        assert_eq!(got.header("content-disposition"), format!("attachment; filename=\"{cid}.bin\""));
+        assert!(
+            got.header("content-disposition").starts_with(&format!("attachment; filename=\"{cid}.bin\""))
+        );
         assert_eq!(got.header("x-content-type-options"), "nosniff");
         assert_eq!(got.header("cache-control"), "public, max-age=29030400, immutable");
         assert_eq!(got.text(), "hello application/vnd.ipld.raw\n");
@@ -106,7 +108,7 @@ async fn a_sharded_directory_is_walked_by_name_and_listed_without_its_files() {
     assert!(all.len() > entity.len() && all.contains(&file.to_owned()));
     assert_eq!(all.len(), all.iter().collect::<std::collections::BTreeSet<_>>().len(), "dups=n");
     let page = fixture.get(&format!("/ipfs/{root}/")).await;
-    assert!(page.text().contains("href=\"./470.txt\""));
+    assert!(page.text().contains("/470.txt\""));
 }
 
 #[tokio::test]
@@ -123,7 +125,7 @@ async fn a_missing_block_outside_of_the_range_does_not_matter() {
     let blocks = car(&fixture, &format!("/ipfs/{root}?dag-scope=entity&entity-bytes=0:1000")).await;
     assert_eq!(blocks.len(), 2);
     let whole = request(Method::GET, &format!("/ipfs/{root}?format=car"), &[]);
-    let broken = fixture.gateway.serve_path(&whole.into_parts().0).await.into_body();
+    let broken = fixture.gateway.serve_path(&whole.into_parts().0, None).await.into_body();
     assert!(
         body::to_bytes(broken, usize::MAX).await.is_err(),
         "a CAR that lacks a block never looks complete"
@@ -149,12 +151,16 @@ async fn names_with_percent_signs_and_equal_signs_are_found() {
 }
 
 #[tokio::test]
-async fn a_symbolic_link_is_not_followed() {
+async fn a_symbolic_link_is_shown_and_not_followed() {
     let fixture = fixture();
     let root = fixture.import_car("symlink.car").await[0];
     let got = fixture.get(&format!("/ipfs/{root}/bar")).await;
-    assert_eq!(got.status, StatusCode::NOT_IMPLEMENTED);
-    assert!(got.text().contains("NX3009"));
+    assert_eq!(
+        (got.status, got.header("content-type"), got.text()),
+        (StatusCode::OK, "inode/symlink", "foo")
+    );
+    let got = fixture.get(&format!("/ipfs/{root}/bar/below")).await;
+    assert!(got.status == StatusCode::NOT_IMPLEMENTED && got.text().contains("NX3009"));
     let got = fixture.get(&format!("/ipfs/{root}/foo")).await;
     assert_eq!((got.status, got.text()), (StatusCode::OK, "content\n"));
 }
@@ -163,9 +169,7 @@ async fn a_symbolic_link_is_not_followed() {
 async fn formats_of_other_gateways_are_not_acceptable() {
     let fixture = fixture();
     let root = fixture.import_car("dir-with-files.car").await[0];
-    for accept in
-        ["application/x-tar", "application/vnd.ipld.dag-json", "application/vnd.ipld.car; version=2"]
-    {
+    for accept in ["application/vnd.ipld.dag-json", "application/vnd.ipld.car; version=2"] {
         let got = fixture.ask(Method::GET, &format!("/ipfs/{root}/"), &[("accept", accept)]).await;
         assert_eq!(got.status, StatusCode::NOT_ACCEPTABLE, "{accept}");
     }
