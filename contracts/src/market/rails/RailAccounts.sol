@@ -25,8 +25,6 @@ abstract contract RailAccounts is ReentrancyGuardTransient {
 
     /// @notice Too much at once, or nothing arrived.
     error DepositOutOfRange(uint256 units, uint256 max);
-    /// @notice The authorization must be to this contract and come from the owner of the account.
-    error AuthorizationUnusable(address from, address to);
 
     /// @notice Adds to somebody's account. What counts is what arrives, so a token with a fee cannot make money.
     function deposit(address token, address owner, uint256 units) external nonReentrant {
