@@ -63,7 +63,8 @@ contract PayRails is RailTerms {
             if (rail.settledUpTo < end) break;
             if (isPast) _dropSegment(railId);
         }
-        if (rail.endsAt != 0 && rail.settledUpTo == rail.endsAt && !rail.closed) _close(railId, rail, payer);
+        // A rail that a payer in debt opened may end before it began.
+        if (rail.endsAt != 0 && rail.endsAt <= rail.settledUpTo && !rail.closed) _close(railId, rail, payer);
         _storeRail(railId, rail);
         _store(rail.token, rail.from, payer);
         // After the payer's books are written: payer, payee and broker may be one account.
