@@ -35,7 +35,7 @@ contract LockupTest {
         vm.assertEq(steps.settledAt, once.settledAt);
     }
 
-    function test_it_is_funded_until_the_second_before_the_first_unpaid(uint96 funds, uint64 rate, uint32 since)
+    function test_it_is_funded_until_the_second_before_the_first_unpaid(uint56 funds, uint64 rate, uint32 since)
         public
         pure
     {
