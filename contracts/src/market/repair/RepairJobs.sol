@@ -6,7 +6,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Wired} from "../Wired.sol";
-import {Deal, DealState} from "../deals/IDeals.sol";
+import {Deal, DealState, Terms} from "../deals/IDeals.sol";
 import {IRepairJobs} from "./IRepairJobs.sol";
 
 enum JobState {
@@ -56,6 +56,7 @@ contract RepairJobs is Wired, ReentrancyGuardTransient, IRepairJobs {
 
     error JobInState(uint256 dealId, JobState state);
     error TakerLostIt(address taker);
+    error PeriodOutOfRange(uint256 periodSeconds, uint256 max);
     error DepositMissing(uint256 arrived, uint256 deposit);
     error NotRepaired(uint256 dealId, uint256 period);
     error DeadlineAhead(uint256 deadline, uint256 timestamp);
@@ -96,9 +97,13 @@ contract RepairJobs is Wired, ReentrancyGuardTransient, IRepairJobs {
     /// @notice Takes a job: deposits a part of the bounty and proposes the replacement in the client's name.
     function take(uint256 dealId) external nonReentrant returns (uint256 replacementId) {
         Job storage job = _inState(dealId, JobState.Open);
-        if (_market.deals.dealOf(dealId).terms.provider == msg.sender) revert TakerLostIt(msg.sender);
+        Terms memory lost = _market.deals.dealOf(dealId).terms;
+        if (lost.provider == msg.sender) revert TakerLostIt(msg.sender);
+        // Longer periods would prove less than the client agreed to, and keep the job from others for longer.
+        uint256 period = _market.proofs.periodSeconds(msg.sender);
+        if (period == 0 || lost.periodSeconds < period) revert PeriodOutOfRange(period, lost.periodSeconds);
         uint256 deposit = Math.ceilDiv(job.bounty * DEPOSIT_BPS, BPS);
-        uint256 deadline = block.timestamp + WINDOW_PERIODS * _market.proofs.periodSeconds(msg.sender);
+        uint256 deadline = block.timestamp + WINDOW_PERIODS * period;
         (job.state, job.taker, job.deadline, job.deposit) = (JobState.Taken, msg.sender, uint64(deadline), deposit);
         uint256 arrived = _collect(deposit);
         if (arrived < deposit) revert DepositMissing(arrived, deposit);

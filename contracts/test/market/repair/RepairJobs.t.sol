@@ -92,6 +92,9 @@ contract RepairJobsTest is Markets {
         jobs.take(_dealId);
         vm.startPrank(MALLORY);
         dollar.approve(address(jobs), type(uint256).max);
+        vm.expectRevert(abi.encodeWithSelector(RepairJobs.PeriodOutOfRange.selector, 0, PERIOD));
+        jobs.take(_dealId);
+        proofs.openDataSet(PERIOD);
         vm.expectRevert(abi.encodeWithSignature("NoNewDeals(address)", MALLORY));
         jobs.take(_dealId);
         vm.stopPrank();
@@ -99,6 +102,14 @@ contract RepairJobsTest is Markets {
         vm.prank(OTHER);
         vm.expectRevert(abi.encodeWithSelector(RepairJobs.JobInState.selector, _dealId, JobState.Taken));
         jobs.take(_dealId);
+    }
+
+    function test_a_taker_proves_at_least_as_often_as_the_client_agreed() public {
+        vm.startPrank(MALLORY);
+        proofs.openDataSet(PERIOD + 1);
+        vm.expectRevert(abi.encodeWithSelector(RepairJobs.PeriodOutOfRange.selector, PERIOD + 1, PERIOD));
+        jobs.take(_dealId);
+        vm.stopPrank();
     }
 
     function test_a_client_adds_to_the_bounty_and_gets_back_what_nobody_earned() public {
