@@ -17,7 +17,8 @@ import {vm} from "../../Vm.sol";
 import {Coin} from "../mocks/Tokens.sol";
 
 /// @dev Proved by halmos for every value of the arguments (`npm run halmos`); forge runs none of these. Where a product
-/// or quotient of two unknowns is in it, the values are of fewer bits, so that the solver answers.
+/// of two unknowns is in it, the values are of fewer bits, so that the solver answers; a quotient of two is beyond it, so
+/// the growth of a lock is left to the fuzz tests of `Lockup.t.sol`.
 contract SymbolicSettlement {
     function check_what_passes_is_at_most_rate_times_time(
         uint64 rate,
@@ -40,15 +41,6 @@ contract SymbolicSettlement {
         uint256 until = Settlement.horizon(asked, time, covered);
         assert(until <= asked && until <= time && until <= covered);
         assert(until == asked || until == time || until == covered);
-    }
-
-    /// @dev One rate: a quotient of two unknowns is beyond the solver. `Lockup.t.sol` tries others.
-    function check_a_lock_never_exceeds_the_funds(uint32 funds, uint32 locked, uint16 since, uint16 time) public pure {
-        vm.assume(locked <= funds && since <= time);
-        Account memory account = Lockup.settled(Account(funds, locked, 7, since), time);
-        assert(account.locked <= account.funds);
-        assert(since <= account.settledAt && account.settledAt <= time);
-        assert(account.locked == locked + 7 * (uint256(account.settledAt) - since));
     }
 
     function check_a_relock_is_paid_by_what_is_free(uint128 funds, uint128 locked, uint128 before, uint128 afterwards)
