@@ -99,6 +99,10 @@ contract PayRailsTest is Markets {
         rails.settle(railId, type(uint256).max);
         vm.assertEq(_parts(PAYEE), FUNDS * PARTS);
         vm.assertTrue(rails.railOf(railId).closed);
+        // It closes once.
+        vm.expectEmit(address(rails), 0);
+        emit IPayRails.RailClosed(railId);
+        rails.settle(railId, type(uint256).max);
     }
 
     function test_a_deposit_pays_for_the_time_without_money() public {
