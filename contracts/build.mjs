@@ -11,8 +11,11 @@ import { fileURLToPath } from "node:url";
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ARTIFACTS = join(HERE, "artifacts");
 const EXAMPLES = join(HERE, "..", "examples");
-const PREDEPLOYED = ["FirstComeRegistrar", "NameRegistry", "PublicResolver", "TestDollar"];
-const STORAGE_FROM_GENESIS = ["NameRegistry", "TestDollar"];
+const MARKET = ["PossessionProofs", "ProviderRegistry", "RepairJobs", "SlashingHub", "StorageDeals"];
+const PREDEPLOYED = ["FirstComeRegistrar", "NameRegistry", "PayRails", "PublicResolver", "TestDollar", ...MARKET];
+const STORAGE_FROM_GENESIS = ["NameRegistry", "TestDollar", ...MARKET];
+// For chains whose genesis does not have the market.
+const DEPLOYED_ELSEWHERE = ["Deployment"];
 // Not built from source here; README.md says where it comes from and a test pins its hash.
 const VENDORED = ["Multicall3.json"];
 
@@ -42,7 +45,7 @@ function check() {
 function build() {
   forge("build", "--force");
   const files = new Map();
-  for (const name of PREDEPLOYED) files.set(join(ARTIFACTS, `${name}.json`), json(predeployed(name)));
+  for (const name of [...PREDEPLOYED, ...DEPLOYED_ELSEWHERE]) files.set(join(ARTIFACTS, `${name}.json`), json(predeployed(name)));
   const layouts = Object.fromEntries(STORAGE_FROM_GENESIS.map((name) => [name, layout(output(name))]));
   files.set(join(ARTIFACTS, "storage-layout.json"), json(layouts));
   files.set(join(EXAMPLES, "guestbook", "contracts", "Guestbook.json"), json(deployable("Guestbook")));
