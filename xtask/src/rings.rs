@@ -128,7 +128,9 @@ fn contracts() -> Result<()> {
     packages(&dir)?;
     let tested = command("npm", &["test"], &dir);
     let fresh = command("npm", &["run", "check"], &dir).context("committed artifacts are stale");
-    tested.and(fresh)
+    let gates =
+        ["slither", "halmos", "coverage"].map(|gate| command("npm", &["run", gate], &dir).context(gate));
+    gates.into_iter().fold(tested.and(fresh), Result::and)
 }
 
 fn clients() -> Result<()> {

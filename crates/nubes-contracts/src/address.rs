@@ -11,6 +11,18 @@ pub const PUBLIC_RESOLVER: Address = address!("4e7562657300000000000000000000000
 pub const FIRST_COME_REGISTRAR: Address = address!("4e75626573000000000000000000000000000002");
 /// Money without value, to try payments with.
 pub const TEST_DOLLAR: Address = address!("4e75626573000000000000000000000000000003");
+/// Who sells, with which stake and at what price.
+pub const PROVIDER_REGISTRY: Address = address!("4e75626573000000000000000000000000000004");
+/// Streams of payment.
+pub const PAY_RAILS: Address = address!("4e75626573000000000000000000000000000005");
+/// Takes stake for proven faults.
+pub const SLASHING_HUB: Address = address!("4e75626573000000000000000000000000000006");
+/// Challenges providers to show what they store.
+pub const POSSESSION_PROOFS: Address = address!("4e75626573000000000000000000000000000007");
+/// Deals between clients and providers of storage.
+pub const STORAGE_DEALS: Address = address!("4e75626573000000000000000000000000000008");
+/// Bounties for who stores again what a provider lost.
+pub const REPAIR_JOBS: Address = address!("4e75626573000000000000000000000000000009");
 /// Many calls in one, at its canonical address.
 pub const MULTICALL3: Address = address!("cA11bde05977b3631167028862bE2a173976CA11");
 /// Deploys at addresses that depend on the code alone, at its canonical address.

@@ -15,6 +15,7 @@
 mod address;
 mod binding;
 pub mod contenthash;
+mod market;
 mod name;
 mod predeploy;
 #[cfg(test)]
@@ -22,8 +23,13 @@ mod tests;
 
 pub use crate::address::{
     BEACON_ROOTS, CONSOLIDATION_REQUESTS, CREATE2_DEPLOYER, FIRST_COME_REGISTRAR, HISTORY_STORAGE,
-    MULTICALL3, NAME_REGISTRY, PUBLIC_RESOLVER, TEST_DOLLAR, WITHDRAWAL_REQUESTS,
+    MULTICALL3, NAME_REGISTRY, PAY_RAILS, POSSESSION_PROOFS, PROVIDER_REGISTRY, PUBLIC_RESOLVER, REPAIR_JOBS,
+    SLASHING_HUB, STORAGE_DEALS, TEST_DOLLAR, WITHDRAWAL_REQUESTS,
 };
-pub use crate::binding::{FirstComeRegistrar, Multicall3, NameRegistry, PublicResolver, TestDollar};
+pub use crate::binding::{
+    FirstComeRegistrar, Multicall3, NameRegistry, PayRails, PossessionProofs, ProviderRegistry,
+    PublicResolver, RepairJobs, SlashingHub, StorageDeals, TestDollar,
+};
+pub use crate::market::PROVIDER_STAKE_MIN;
 pub use crate::name::{TOP_LEVEL_NAME, namehash, node_of};
 pub use crate::predeploy::{Predeploy, SupplyError, predeploys, test_dollar_storage};

@@ -6,6 +6,7 @@ use crate::{
         MULTICALL3, NAME_REGISTRY, PUBLIC_RESOLVER, TEST_DOLLAR, WITHDRAWAL_REQUESTS,
     },
     binding::{FirstComeRegistrar, Multicall3, NameRegistry, PublicResolver, TestDollar},
+    market,
     name::{TOP_LEVEL_NAME, namehash},
 };
 use alloy_eips::{eip2935, eip4788, eip7002, eip7251};
@@ -14,7 +15,7 @@ use alloy_sol_types::SolValue;
 use std::collections::BTreeMap;
 
 /// A contract's nonce starts at one (EIP-161), so an account with code is never empty.
-const NONCE: u64 = 1;
+pub(crate) const NONCE: u64 = 1;
 
 const NAME_REGISTRY_RECORDS_SLOT: U256 = U256::ZERO;
 const TEST_DOLLAR_BALANCES_SLOT: U256 = U256::ZERO;
@@ -67,7 +68,7 @@ pub fn predeploys() -> Vec<Predeploy> {
         nonce: NONCE,
         storage: BTreeMap::new(),
     });
-    std::iter::once(registry).chain(stateless).collect()
+    std::iter::once(registry).chain(stateless).chain(market::predeploys()).collect()
 }
 
 /// Storage of the test dollar in which each holder has its balance and the supply is their sum. A holder that is listed

@@ -3,7 +3,8 @@
 mod genesis;
 
 use crate::{
-    CREATE2_DEPLOYER, FIRST_COME_REGISTRAR, NAME_REGISTRY, PublicResolver, SupplyError, TestDollar,
+    CREATE2_DEPLOYER, FIRST_COME_REGISTRAR, NAME_REGISTRY, POSSESSION_PROOFS, PROVIDER_REGISTRY,
+    PublicResolver, REPAIR_JOBS, SLASHING_HUB, STORAGE_DEALS, SupplyError, TestDollar,
     contenthash::{self, DecodeError},
     namehash, node_of, predeploys, test_dollar_storage,
 };
@@ -37,7 +38,10 @@ fn check_place(fields: &Value, label: &str, expect: (u64, u64, &str)) {
 #[test]
 fn code_is_that_of_the_artifact() {
     let predeploys = predeploys();
-    for name in ["NameRegistry", "PublicResolver", "FirstComeRegistrar", "TestDollar", "Multicall3"] {
+    let market =
+        ["ProviderRegistry", "PayRails", "SlashingHub", "PossessionProofs", "StorageDeals", "RepairJobs"];
+    let others = ["NameRegistry", "PublicResolver", "FirstComeRegistrar", "TestDollar", "Multicall3"];
+    for name in market.into_iter().chain(others) {
         let predeploy = predeploys.iter().find(|predeploy| predeploy.name == name).unwrap();
         let expect: Bytes = artifact(name)["deployedBytecode"].as_str().unwrap().parse().unwrap();
         assert_eq!(predeploy.code, expect, "{name}");
@@ -49,7 +53,7 @@ fn every_predeploy_is_a_contract_at_its_own_address() {
     let predeploys = predeploys();
     let addresses = predeploys.iter().map(|predeploy| predeploy.address).collect::<BTreeSet<_>>();
     let names = predeploys.iter().map(|predeploy| predeploy.name).collect::<BTreeSet<_>>();
-    assert_eq!((addresses.len(), names.len(), predeploys.len()), (10, 10, 10));
+    assert_eq!((addresses.len(), names.len(), predeploys.len()), (16, 16, 16));
     assert!(predeploys.iter().all(|predeploy| predeploy.nonce == 1 && !predeploy.code.is_empty()));
 }
 
@@ -75,11 +79,34 @@ fn storage_slots_are_where_the_compiler_put_them() {
 }
 
 #[test]
-fn the_only_storage_of_genesis_is_the_owner_of_the_top_level_name() {
+fn the_parts_of_the_market_are_told_in_the_slots_of_their_layout() {
+    let layout = artifact("storage-layout");
+    for name in ["ProviderRegistry", "SlashingHub", "PossessionProofs", "StorageDeals", "RepairJobs"] {
+        check_place(&layout[name]["storage"], "_market", (0, 0, "struct Market"));
+        let market = &layout[name]["structs"]["struct Market"];
+        let fields =
+            ["token", "registry", "rails", "hub", "proofs", "deals", "jobs", "faultSources", "stakeMin"];
+        for (field, slot) in fields.into_iter().zip([0, 1, 2, 3, 4, 5, 6, 7, 11]) {
+            let placed = market.as_array().unwrap().iter().find(|placed| placed["label"] == field).unwrap();
+            assert_eq!(
+                (placed["slot"].as_u64(), placed["offset"].as_u64()),
+                (Some(slot), Some(0)),
+                "{name}.{field}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_only_storage_of_genesis_is_the_top_level_name_and_the_market() {
     let slot = keccak256([namehash("nubes"), B256::ZERO].concat());
     for predeploy in predeploys() {
         let expect = match predeploy.address {
             NAME_REGISTRY => BTreeMap::from([(slot, FIRST_COME_REGISTRAR.into_word())]),
+            PROVIDER_REGISTRY | SLASHING_HUB | POSSESSION_PROOFS | STORAGE_DEALS | REPAIR_JOBS => {
+                assert_eq!(predeploy.storage.len(), 9, "eight parts and the least stake");
+                continue;
+            }
             _ => BTreeMap::new(),
         };
         assert_eq!(predeploy.storage, expect, "{}", predeploy.name);

@@ -2,11 +2,12 @@
 
 use crate::{
     CREATE2_DEPLOYER, FIRST_COME_REGISTRAR, FirstComeRegistrar, MULTICALL3, Multicall3, NAME_REGISTRY,
-    NameRegistry, PUBLIC_RESOLVER, PublicResolver, TEST_DOLLAR, TestDollar, node_of, predeploys,
-    test_dollar_storage,
+    NameRegistry, PAY_RAILS, POSSESSION_PROOFS, PROVIDER_REGISTRY, PROVIDER_STAKE_MIN, PUBLIC_RESOLVER,
+    PayRails, ProviderRegistry, PublicResolver, REPAIR_JOBS, SLASHING_HUB, STORAGE_DEALS, TEST_DOLLAR,
+    TestDollar, node_of, predeploys, test_dollar_storage,
 };
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use alloy_sol_types::{SolCall, SolError, eip712_domain, sol};
+use alloy_sol_types::{SolCall, SolError, SolValue, eip712_domain, sol};
 use revm::{
     Context, MainBuilder, MainContext, SystemCallCommitEvm, bytecode::Bytecode,
     context::result::ExecutionResult, database::InMemoryDB, primitives::hardfork::SpecId, state::AccountInfo,
@@ -125,6 +126,38 @@ fn the_test_dollar_signs_for_the_chain_it_is_on() {
     };
     let separator = Chain::genesis().call(ALICE, TEST_DOLLAR, &TestDollar::DOMAIN_SEPARATORCall {});
     assert_eq!(separator, domain.separator());
+}
+
+#[test]
+fn the_parts_of_the_market_know_each_other_for_good() {
+    let mut chain = Chain::genesis();
+    let market = chain.call(ALICE, PROVIDER_REGISTRY, &ProviderRegistry::marketOfCall {});
+    let parts = (market.token, market.rails, market.deals, market.faultSources[0], market.stakeMin);
+    assert_eq!(parts, (TEST_DOLLAR, PAY_RAILS, STORAGE_DEALS, STORAGE_DEALS, PROVIDER_STAKE_MIN));
+    let rewired = ProviderRegistry::Market { token: MALLORY, ..market };
+    for part in [PROVIDER_REGISTRY, SLASHING_HUB, POSSESSION_PROOFS, STORAGE_DEALS, REPAIR_JOBS] {
+        let told = chain.call(ALICE, part, &ProviderRegistry::marketOfCall {});
+        assert_eq!(told.abi_encode(), market.abi_encode());
+        let wire = ProviderRegistry::wireCall { market: rewired.clone() };
+        let refusal: ProviderRegistry::AlreadyWired = chain.refused(MALLORY, part, &wire);
+        assert_eq!(refusal.token, TEST_DOLLAR);
+    }
+}
+
+#[test]
+fn stake_and_rails_take_and_give_back_the_test_dollar() {
+    let mut chain = Chain::genesis();
+    let units = U256::from(BALANCE / 2);
+    for spender in [PROVIDER_REGISTRY, PAY_RAILS] {
+        chain.call(ALICE, TEST_DOLLAR, &TestDollar::approveCall { spender, value: units });
+    }
+    chain.call(ALICE, PROVIDER_REGISTRY, &ProviderRegistry::depositStakeCall { provider: ALICE, units });
+    chain.call(ALICE, PAY_RAILS, &PayRails::depositCall { token: TEST_DOLLAR, owner: ALICE, units });
+    let withdrawable = PayRails::withdrawableCall { token: TEST_DOLLAR, owner: ALICE };
+    assert_eq!(chain.call(ALICE, PAY_RAILS, &withdrawable), units);
+    chain.call(ALICE, PAY_RAILS, &PayRails::withdrawCall { token: TEST_DOLLAR, receiver: MALLORY, units });
+    let got = chain.call(ALICE, TEST_DOLLAR, &TestDollar::balanceOfCall { account: MALLORY });
+    assert_eq!(got, units);
 }
 
 #[test]
