@@ -31,8 +31,8 @@ fn root_of(genesis: &Genesis) -> B256 {
 fn the_development_chain_keeps_its_name() {
     let block = first_block(&Genesis::development());
     // Changes with every change of a predeployed contract; then all development networks start anew.
-    let root = b256!("bc0ff92bca9f63e3aa9a58a6584bc98fce1a2879715b9c58cd35fa0fa2b182d1");
-    let hash = b256!("37b3be16df4e1979e125436cec30865376b994436ccf7ff523ed817c4145685f");
+    let root = b256!("3c52a6b05e71fbdc2a35b046352ffbc045766ccbfa8e1a6dbe1953a715b59c1a");
+    let hash = b256!("536c6d12bce06cfa2c3fff47de45799291ed5b28e6e9256ae632185bfe6bf34a");
     assert_eq!((block.header.state_root, block.header.hash_slow()), (root, hash));
 }
 
