@@ -11,7 +11,20 @@
 //! - Whatever peers do, memory and tasks stay within named limits.
 //! - No type of libp2p is visible outside: its code generation is paid once, here.
 //!
-//! Begin with [`message`], what is said; then [`bitswap`], when it is said.
+//! Begin with [`message`], what is said; then [`bitswap`], when it is said; `network.rs` is the loop around it, [`Exchange`]
+//! the door.
 
 pub mod bitswap;
+mod dag;
+mod exchange;
+mod identity;
 pub mod message;
+mod network;
+#[cfg(test)]
+mod tests;
+
+pub use crate::dag::{DagError, DagLimits, PARALLEL_BLOCKS, Progress};
+pub use crate::exchange::{
+    Config, ConnectError, Exchange, FetchError, Listen, PeerInfo, RoutingError, StartError,
+};
+pub use crate::identity::IdentityError;
