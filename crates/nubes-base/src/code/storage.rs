@@ -123,4 +123,28 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "The gateway only reads: GET, HEAD and OPTIONS.",
         "Upload through `/api/v1/`.",
     ),
+    entry(
+        3021,
+        "peer cannot be reached",
+        "The address is no multiaddr, nobody answers there, or somebody else than it names.",
+        "Use an address as the peer prints it: /ip4/…/tcp/…/p2p/ID. Check that the peer runs.",
+    ),
+    entry(
+        3022,
+        "no peer gave the block",
+        "None of the connected peers has the block, or none sent it in time. What came before it is kept.",
+        "Connect to a peer that has it with `--peer`, then run the command again; it goes on where it was.",
+    ),
+    entry(
+        3023,
+        "exchange cannot start",
+        "The node cannot take part in the exchange of blocks: its key or its sockets cannot be used.",
+        "Read the reason in the message.",
+    ),
+    entry(
+        3024,
+        "node has no exchange",
+        "The node does not take part in the exchange of blocks.",
+        "Add `[exchange]` to its `node.toml` and start it again.",
+    ),
 ];
