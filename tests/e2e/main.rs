@@ -6,6 +6,7 @@ mod bad_input;
 mod cli;
 mod cluster;
 mod crash;
+mod exchange;
 mod faults;
 mod guestbook;
 mod hello;

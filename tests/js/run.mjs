@@ -14,7 +14,7 @@ import { fromRoot, within } from "./endpoints.mjs";
 const READY_TIMEOUT_MS = 180_000;
 const STOP_TIMEOUT_MS = 60_000;
 // Distances from the port base at which `nubes dev` listens.
-const PORT_DISTANCES = [0, 20, 21, 22, 23, 465];
+const PORT_DISTANCES = [0, 20, 21, 22, 23, 40, 41, 465];
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const names = process.argv.slice(2);
@@ -57,7 +57,7 @@ async function readyLine(child) {
   throw new Error(`the node ended before it was ready, with ${child.exitCode ?? child.signalCode}`);
 }
 
-async function test({ rpc, ws, gateway, site }) {
+async function test({ rpc, ws, gateway, site, exchange }) {
   const env = {
     ...process.env,
     NUBES_BIN: binary,
@@ -65,6 +65,7 @@ async function test({ rpc, ws, gateway, site }) {
     NUBES_WS_URL: ws,
     NUBES_GATEWAY_URL: gateway,
     NUBES_SITE_URL: site,
+    NUBES_EXCHANGE_ADDRESSES: exchange.join(" "),
   };
   const args = ["--import", "./polyfill.mjs", "--test", "--test-reporter=spec", ...chosen];
   const [code] = await once(spawn(process.execPath, args, { cwd: HERE, env, stdio: "inherit" }), "exit");

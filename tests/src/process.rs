@@ -49,7 +49,7 @@ pub fn free_port_base() -> Result<u16> {
     for _ in 0..80 {
         let step = NEXT.fetch_add(1, Ordering::Relaxed) * PORTS_PER_CLOUD;
         let base = 20_000 + (offset + step) % 40_000;
-        let ports = [0, 1, 2, 10, 11, 12, 20, 21, 22, 23, 465];
+        let ports = [0, 1, 2, 3, 4, 10, 11, 12, 13, 14, 20, 21, 22, 23, 40, 41, 465];
         if ports.iter().all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, base + port)).is_ok()) {
             return Ok(base);
         }

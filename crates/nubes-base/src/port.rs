@@ -1,11 +1,13 @@
 //! The ports: how layers meet without knowing each other.
 
 mod blobs;
+mod blocks;
 mod ledger;
 mod logs;
 mod runner;
 
 pub use blobs::{Blobs, GetError, PutError};
+pub use blocks::{Blocks, PutBlocksError, ReadBlockError};
 pub use ledger::{CallError, FinalBlock, FinalReceipt, Ledger, Log, SubmitError};
 pub use logs::{LogLevel, LogLine, LogSource};
 pub use runner::{Body, BodyError, Function, RunError, Runner, empty_body, full_body};

@@ -33,5 +33,5 @@ pub mod unixfs;
 
 pub use crate::block::{BLOCK_BYTES_MAX, Block, BlockError};
 pub use crate::gateway::{Caching, Gateway, Place, Root, Site};
-pub use crate::local::LocalBlobs;
+pub use crate::local::{LocalBlobs, LocalBlocks};
 pub use crate::segments::{Config, OpenError, Store};

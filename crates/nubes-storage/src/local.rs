@@ -1,12 +1,13 @@
-//! The storage port on the local block store.
+//! The storage ports on the local block store.
 
+use crate::block::{Block, BlockError};
 use crate::segments::{self, GetError, Store};
 use crate::unixfs::{self, BuildError, File, ImportError, ReadError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
 use futures_util::stream;
-use nubes_base::port::{self, Blobs};
+use nubes_base::port::{self, Blobs, Blocks, PutBlocksError, ReadBlockError};
 use std::{convert::Infallible, io};
 
 /// [`Blobs`] kept in this process's [`Store`].
@@ -32,6 +33,75 @@ impl Blobs for LocalBlobs {
     async fn get(&self, cid: &Cid, bytes_max: u64) -> Result<Bytes, port::GetError> {
         let whole = async { File::open(&self.store, *cid).await?.read(bytes_max).await };
         whole.await.map_err(|error| get_error(*cid, error))
+    }
+}
+
+/// [`Blocks`] kept in this process's [`Store`].
+#[derive(Clone, Debug)]
+pub struct LocalBlocks {
+    store: Store,
+}
+
+impl LocalBlocks {
+    pub const fn new(store: Store) -> Self {
+        Self { store }
+    }
+}
+
+#[async_trait]
+impl Blocks for LocalBlocks {
+    async fn get(&self, cid: &Cid) -> Result<Option<Bytes>, ReadBlockError> {
+        match self.store.get(cid).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(GetError::NotFound { .. }) => Ok(None),
+            Err(GetError::Corrupt { damage }) => {
+                // The port has no place for the segment; whoever repairs it needs it.
+                tracing::error!(%damage, "storage.damaged");
+                Ok(None)
+            }
+            Err(error) => Err(unreadable(error)),
+        }
+    }
+
+    async fn length(&self, cid: &Cid) -> Result<Option<u64>, ReadBlockError> {
+        if self.store.has(cid).map_err(unreadable)? {
+            self.store.length(cid).map_err(unreadable)
+        } else {
+            Ok(None)
+        }
+    }
+
+    async fn put(&self, blocks: Vec<(Cid, Bytes)>) -> Result<(), PutBlocksError> {
+        let checked: Result<Vec<_>, _> =
+            blocks.into_iter().map(|(cid, bytes)| Block::new(cid, bytes)).collect();
+        self.store.put_many(checked.map_err(|error| untrue(&error))?).await.map_err(put_blocks_error)
+    }
+}
+
+fn unreadable(error: GetError) -> ReadBlockError {
+    let source = match error {
+        GetError::Read { source } => source,
+        other => io::Error::other(other),
+    };
+    ReadBlockError { source }
+}
+
+const fn untrue(error: &BlockError) -> PutBlocksError {
+    let (cid, what) = match error {
+        BlockError::Mismatch { cid } => (cid, "the bytes have another hash"),
+        BlockError::HashFunction { cid, .. } => (cid, "its hash function is not supported"),
+        BlockError::TooLong { cid, .. } => (cid, "it is too long"),
+    };
+    PutBlocksError::Untrue { cid: *cid, what }
+}
+
+fn put_blocks_error(error: segments::PutError) -> PutBlocksError {
+    match error {
+        segments::PutError::Closed => PutBlocksError::Closed,
+        segments::PutError::Write { source } => {
+            PutBlocksError::Write { source: io::Error::new(source.kind(), source) }
+        }
+        segments::PutError::Index { source } => PutBlocksError::Write { source: io::Error::other(source) },
     }
 }
 
@@ -63,17 +133,24 @@ fn get_error(cid: Cid, error: ReadError) -> port::GetError {
 
 #[cfg(test)]
 mod tests {
-    use super::LocalBlobs;
+    use super::{LocalBlobs, LocalBlocks};
     use crate::segments::{Config, Store};
     use bytes::Bytes;
     use nubes_base::port::{Blobs, GetError};
-    use nubes_testkit::blobs::blobs_laws;
+    use nubes_testkit::{blobs::blobs_laws, blocks::blocks_laws};
 
     #[tokio::test]
     async fn local_blobs_keep_the_laws() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), Config::STANDARD).unwrap();
         blobs_laws(async || LocalBlobs::new(store.clone())).await;
+    }
+
+    #[tokio::test]
+    async fn local_blocks_keep_the_laws() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), Config::STANDARD).unwrap();
+        blocks_laws(async || LocalBlocks::new(store.clone())).await;
     }
 
     #[tokio::test]

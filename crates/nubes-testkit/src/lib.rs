@@ -8,5 +8,6 @@
 //! Begin with [`blobs`].
 
 pub mod blobs;
+pub mod blocks;
 pub mod ledger;
 pub mod runner;

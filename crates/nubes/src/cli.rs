@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Add(Add),
     /// Fetch a CID and check it
     Get(Get),
+    /// Have the node fetch a CID from IPFS peers and keep it
+    Fetch(Fetch),
     /// Send one request to a function
     Invoke(Invoke),
     /// Check this machine and the node on it
@@ -181,6 +183,17 @@ pub(crate) struct Get {
     /// Where to write [default: the last part of the address, in this folder]
     #[arg(long, short, value_hint = ValueHint::AnyPath)]
     pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fetch {
+    /// CID of a file, folder or any other DAG
+    pub(crate) cid: String,
+    /// Peer to connect to first, such as /ip4/127.0.0.1/tcp/4001/p2p/12D3Koo…
+    #[arg(long = "peer", value_name = "MULTIADDR")]
+    pub(crate) peers: Vec<String>,
     #[command(flatten)]
     pub(crate) door: Door,
 }

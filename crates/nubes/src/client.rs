@@ -21,6 +21,17 @@ pub(crate) struct NodeInfo {
     /// True if the development accounts are funded on this chain.
     pub(crate) development: bool,
     pub(crate) rpc: RpcUrls,
+    /// How IPFS peers reach it, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) exchange: Option<ExchangeInfo>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ExchangeInfo {
+    pub(crate) peer_id: String,
+    /// Multiaddrs that end in the peer id.
+    pub(crate) addresses: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ mod add;
 mod deploy;
 mod dev;
 mod doctor;
+mod fetch;
 mod get;
 mod invoke;
 mod logs;
@@ -40,6 +41,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<(), Failure> {
         Command::Logs(args) => block_on(logs::run(args, output)),
         Command::Open(args) => block_on(status::open(args, output)),
         Command::Add(args) => block_on(add::run(args, output)),
+        Command::Fetch(args) => block_on(fetch::run(args, output)),
         Command::Get(args) => block_on(get::run(args, output)),
         Command::Invoke(args) => block_on(invoke::run(args, output)),
         Command::Doctor(args) => block_on(doctor::run(args, output)),

@@ -4,6 +4,7 @@
 //! engine is behind a port.
 
 pub(crate) mod config;
+mod exchange;
 mod gateway;
 pub(crate) mod network;
 pub(crate) mod signal;
@@ -59,7 +60,8 @@ impl Node {
         };
         let gateway = match config.file.door {
             Some(address) => {
-                Some(Gateway::start(address, &data, (&chain, &pool), (rpc.as_ref(), &genesis), names).await?)
+                let behind = (rpc.as_ref(), &genesis, config.file.exchange.as_ref());
+                Some(Gateway::start(address, &data, (&chain, &pool), behind, names).await?)
             }
             None => None,
         };
@@ -74,6 +76,12 @@ impl Node {
             "node started"
         );
         Ok(Self { engine, rpc, gateway, stop, tasks })
+    }
+
+    /// Where IPFS peers reach this node; empty without an exchange.
+    pub(crate) fn exchange_addresses(&self) -> Vec<String> {
+        let exchange = self.gateway.as_ref().and_then(Gateway::exchange);
+        exchange.map(nubes_exchange::Exchange::addresses).unwrap_or_default()
     }
 
     /// Resolves when a part of the node has failed.

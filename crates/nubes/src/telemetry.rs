@@ -4,15 +4,14 @@ use crate::cli::{Command, Node};
 use tracing_subscriber::{EnvFilter, fmt};
 
 /// Quiet libraries, readable nodes.
-const NODE_FILTER: &str =
-    "warn,nubes=info,nubes_ledger=info,nubes_storage=info,nubes_compute=info,nubes_dapi=info";
+const NODE_FILTER: &str = "warn,nubes=info,nubes_ledger=info,nubes_storage=info,nubes_compute=info,nubes_dapi=info,nubes_exchange=info";
 const COMMAND_FILTER: &str = "error";
 
 pub(crate) fn install(command: &Command, json: bool) {
     let default = match command {
         Command::Node(Node::Run(_)) => NODE_FILTER,
         Command::Dev(_) => {
-            "error,nubes=warn,nubes_ledger=warn,nubes_storage=warn,nubes_compute=warn,nubes_dapi=warn"
+            "error,nubes=warn,nubes_ledger=warn,nubes_storage=warn,nubes_compute=warn,nubes_dapi=warn,nubes_exchange=warn"
         }
         _ => COMMAND_FILTER,
     };

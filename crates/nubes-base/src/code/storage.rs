@@ -165,4 +165,28 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "The request wants only what the node has (`Cache-Control: only-if-cached`), and it does not have it.",
         "Ask without that header.",
     ),
+    entry(
+        3031,
+        "peer cannot be reached",
+        "The address is no multiaddr, nobody answers there, or somebody else than it names.",
+        "Use an address as the peer prints it: /ip4/…/tcp/…/p2p/ID. Check that the peer runs.",
+    ),
+    entry(
+        3032,
+        "no peer gave the block",
+        "None of the connected peers has the block, or none sent it in time. What came before it is kept.",
+        "Connect to a peer that has it with `--peer`, then run the command again; it goes on where it was.",
+    ),
+    entry(
+        3033,
+        "exchange cannot start",
+        "The node cannot take part in the exchange of blocks: its key or its sockets cannot be used.",
+        "Read the reason in the message.",
+    ),
+    entry(
+        3034,
+        "node has no exchange",
+        "The node does not take part in the exchange of blocks.",
+        "Add `[exchange]` to its `node.toml` and start it again.",
+    ),
 ];

@@ -110,8 +110,11 @@ async fn ready(
         format!("gateway   {gateway}/ipfs/CID  http://CID.ipfs.localhost:{}", args.port_base),
         format!("API       {gateway}/api/v1/openapi.json"),
     ];
+    let peers = node.exchange.as_ref().map(|exchange| exchange.addresses.clone()).unwrap_or_default();
+    lines.extend(peers.iter().map(|address| format!("peers     {address}")));
     let mut value = json!({
         "ready": true, "gateway": gateway, "rpc": node.rpc.http, "ws": node.rpc.ws, "chainId": node.chain_id,
+        "exchange": peers,
     });
     if let Some(manifest) = manifest {
         let site = site_url(&gateway, manifest);

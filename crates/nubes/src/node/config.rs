@@ -29,6 +29,22 @@ pub(crate) struct NodeFile {
     /// Front door: storage, functions and sites; absent: the node only validates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) door: Option<SocketAddr>,
+    /// Where IPFS peers reach this node's storage; absent: it neither fetches from peers nor serves them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) exchange: Option<ExchangeFile>,
+}
+
+/// `[exchange]`: one address for each transport; without any the node only dials.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExchangeFile {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tcp: Option<SocketAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ws: Option<SocketAddr>,
+    /// UDP, so it may have the number of a TCP port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) quic: Option<SocketAddr>,
 }
 
 /// `committee.toml`: who validates, and the public part of their common key.
@@ -71,7 +87,8 @@ impl NodeConfig {
     fn check(&self) -> Result<(), Failure> {
         let refuse =
             |what: String| Err(Failure::new(1014, Exit::Usage, format!("{}: {what}", self.dir.display())));
-        let listens = [Some(self.file.listen), self.file.rpc, self.file.door];
+        let exchange = self.file.exchange.unwrap_or_default();
+        let listens = [Some(self.file.listen), self.file.rpc, self.file.door, exchange.tcp, exchange.ws];
         let listens: Vec<_> = listens.into_iter().flatten().collect();
         for (index, address) in listens.iter().enumerate() {
             if listens.iter().skip(index + 1).any(|other| other == address) {
@@ -80,6 +97,9 @@ impl NodeConfig {
         }
         if self.file.door.is_some() && self.file.rpc.is_none() {
             return refuse("`door` needs `rpc`: sites tell visitors where the ledger answers".to_owned());
+        }
+        if self.file.exchange.is_some() && self.file.door.is_none() {
+            return refuse("`exchange` needs `door`: without it the node keeps no content".to_owned());
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! The front door of a node and what is behind it: storage, functions, sites.
 
-use super::port_taken;
+use super::{config::ExchangeFile, exchange, port_taken};
 use crate::{
     cli::Names,
-    client::{NodeInfo, RpcUrls},
+    client::{ExchangeInfo, NodeInfo, RpcUrls},
     failure::{Exit, Failure},
 };
 use async_trait::async_trait;
@@ -13,6 +13,7 @@ use http::{Request, Response};
 use nubes_base::{Clock, SystemClock};
 use nubes_compute::{Runtime, RuntimeConfig};
 use nubes_dapi::{Door, Mount, Origin, Ports, Sites, host::BaseDomains};
+use nubes_exchange::Exchange;
 use nubes_ledger::{Chain, Genesis, LocalLedger, Pool, rpc};
 use nubes_storage::{
     Config, LocalBlobs, Place, Root, Site, Store, gateway, ingest,
@@ -31,6 +32,7 @@ const INGEST_LIMITS: ingest::IngestLimits =
 pub(super) struct Gateway {
     store: Store,
     runtime: Runtime,
+    exchange: Option<Exchange>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -40,7 +42,7 @@ impl Gateway {
         address: SocketAddr,
         data: &Path,
         (chain, pool): (&Arc<Chain>, &Arc<Pool>),
-        (rpc, genesis): (Option<&rpc::Server>, &Genesis),
+        (rpc, genesis, peers): (Option<&rpc::Server>, &Genesis, Option<&ExchangeFile>),
         names: &Names,
     ) -> Result<Self, Failure> {
         let dir = data.join("storage");
@@ -62,7 +64,11 @@ impl Gateway {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let files =
             gateway::Gateway::new(store.clone(), domain_map(names)?, records.clone(), Arc::clone(&clock));
-        let info = info(chain, rpc, genesis);
+        let exchange = match peers {
+            Some(file) => Some(exchange::start(file, data, &store).await?),
+            None => None,
+        };
+        let info = info(chain, rpc, genesis, exchange.as_ref());
         let ports = Ports {
             ledger: Arc::new(LocalLedger::new(Arc::clone(chain), Arc::clone(pool))),
             blobs,
@@ -81,18 +87,26 @@ impl Gateway {
             rpc: nubes_dapi::RpcUrls { http: info.rpc.http.clone(), ws: info.rpc.ws.clone() },
             limits: nubes_dapi::Limits::STANDARD,
         };
-        let door = Door::new(config, ports, mounts(&store, info, ipns::routes(records, clock)));
+        let routing = ipns::routes(records, clock);
+        let door = Door::new(config, ports, mounts(&store, info, routing, exchange.as_ref()));
         let server = nubes_dapi::Server::bind(address, door).await;
         let server = server.map_err(|error| port_taken(error.address, "the front door", error.source))?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(server.run(stop.clone()));
         tasks.close();
-        Ok(Self { store, runtime, stop, tasks })
+        Ok(Self { store, runtime, exchange, stop, tasks })
+    }
+
+    pub(super) const fn exchange(&self) -> Option<&Exchange> {
+        self.exchange.as_ref()
     }
 
     pub(super) async fn stop(self) {
         self.stop.cancel();
         self.tasks.wait().await;
+        if let Some(exchange) = self.exchange {
+            exchange.stop().await;
+        }
         self.runtime.stop().await;
         self.store.close().await;
     }
@@ -108,7 +122,12 @@ fn storage_failure(error: nubes_storage::OpenError) -> Failure {
     Failure::new(code, Exit::Failure, "the block store cannot be opened").because(error)
 }
 
-fn info(chain: &Chain, rpc: Option<&rpc::Server>, genesis: &Genesis) -> NodeInfo {
+fn info(
+    chain: &Chain,
+    rpc: Option<&rpc::Server>,
+    genesis: &Genesis,
+    exchange: Option<&Exchange>,
+) -> NodeInfo {
     let address = rpc.map(rpc::Server::address).map(|address| address.to_string()).unwrap_or_default();
     NodeInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -116,19 +135,22 @@ fn info(chain: &Chain, rpc: Option<&rpc::Server>, genesis: &Genesis) -> NodeInfo
         genesis: chain.genesis_hash(),
         development: genesis.is_development(),
         rpc: RpcUrls { http: format!("http://{address}"), ws: format!("ws://{address}") },
+        exchange: exchange.map(|own| ExchangeInfo { peer_id: own.peer_id(), addresses: own.addresses() }),
     }
 }
 
-fn mounts(store: &Store, info: NodeInfo, routing: Router) -> Vec<Mount> {
+fn mounts(store: &Store, info: NodeInfo, routing: Router, exchange: Option<&Exchange>) -> Vec<Mount> {
     let about = Router::new().route("/api/v1/node", get(move || std::future::ready(Json(info.clone()))));
     let ingest = ingest::routes(store.clone(), INGEST_LIMITS);
-    vec![
+    let mut mounts = vec![
         Mount::new("/api/v1/car", ingest.clone()),
         Mount::new("/api/v1/blocks", ingest.clone()),
         Mount::new("/api/v1/files", ingest),
         Mount::new("/api/v1/node", about),
         Mount::new("/routing/v1/ipns", routing),
-    ]
+    ];
+    mounts.extend(exchange.into_iter().flat_map(|exchange| exchange::mounts(exchange.clone())));
+    mounts
 }
 
 /// Content from this node's own store.

@@ -2,7 +2,7 @@
 //!
 //! Keys come from a trusted dealer on this machine. Key files are readable by their owner only.
 
-use super::config::{CommitteeFile, NodeFile, ValidatorFile, read_toml, write_toml};
+use super::config::{CommitteeFile, ExchangeFile, NodeFile, ValidatorFile, read_toml, write_toml};
 use crate::failure::{Exit, Failure};
 use alloy_primitives::hex;
 use nubes_consensus::{ValidatorKeys, deal_committee};
@@ -35,6 +35,10 @@ pub(crate) struct NodePorts {
     pub(crate) listen: u16,
     pub(crate) rpc: u16,
     pub(crate) door: u16,
+    /// For IPFS peers: TCP, and QUIC on the UDP port of the same number.
+    pub(crate) exchange: u16,
+    /// For IPFS peers in browsers: WebSocket.
+    pub(crate) exchange_ws: u16,
     /// Whether the node has a front door and JSON-RPC at all.
     pub(crate) serves: bool,
 }
@@ -42,6 +46,8 @@ pub(crate) struct NodePorts {
 impl Ports {
     /// 8080 -> 8545, the two ports that everybody expects.
     const RPC_DISTANCE: u16 = 465;
+    /// 8080 -> 8120. Not 4001, which everybody expects: Kubo may run on the same machine.
+    const EXCHANGE_DISTANCE: u16 = 40;
 
     pub(crate) fn of(self, index: u16) -> Result<NodePorts, Failure> {
         let ports = match self {
@@ -51,6 +57,8 @@ impl Ports {
                     listen,
                     rpc: base.checked_add(Self::RPC_DISTANCE)?,
                     door: base,
+                    exchange: base.checked_add(Self::EXCHANGE_DISTANCE)?,
+                    exchange_ws: base.checked_add(Self::EXCHANGE_DISTANCE + 1)?,
                     serves: index == 0,
                 })
             })(),
@@ -60,6 +68,8 @@ impl Ports {
                     listen: first.checked_add(1)?,
                     rpc: first,
                     door: first.checked_add(2)?,
+                    exchange: first.checked_add(3)?,
+                    exchange_ws: first.checked_add(4)?,
                     serves: true,
                 })
             })(),
@@ -69,6 +79,11 @@ impl Ports {
 
     fn file(self, index: u16) -> Result<NodeFile, Failure> {
         let ports = self.of(index)?;
+        let exchange = ExchangeFile {
+            tcp: Some(loopback(ports.exchange)),
+            ws: Some(loopback(ports.exchange_ws)),
+            quic: Some(loopback(ports.exchange)),
+        };
         Ok(NodeFile {
             name: node_name(index),
             genesis: Path::new("..").join(GENESIS_FILE),
@@ -78,6 +93,7 @@ impl Ports {
             listen: loopback(ports.listen),
             rpc: ports.serves.then(|| loopback(ports.rpc)),
             door: ports.serves.then(|| loopback(ports.door)),
+            exchange: ports.serves.then_some(exchange),
         })
     }
 }
@@ -172,7 +188,15 @@ mod tests {
     #[test]
     fn development_ports_are_the_well_known_ones() {
         let ports = Ports::Development { base: 8080 };
-        assert_eq!(ports.of(0).unwrap(), NodePorts { listen: 8100, rpc: 8545, door: 8080, serves: true });
+        let expected = NodePorts {
+            listen: 8100,
+            rpc: 8545,
+            door: 8080,
+            exchange: 8120,
+            exchange_ws: 8121,
+            serves: true,
+        };
+        assert_eq!(ports.of(0).unwrap(), expected);
         assert!(!ports.of(3).unwrap().serves);
         assert!(Ports::Development { base: 65_500 }.of(0).is_err());
         assert!(Ports::Spread { base: 65_530 }.of(1).is_err());
@@ -203,6 +227,25 @@ mod tests {
         let config = NodeConfig::read(&nodes[0]).unwrap();
         assert_eq!(config.file.door.unwrap().port(), 9080);
         assert_eq!(config.file.rpc.unwrap().port(), 9545);
+        assert_eq!(config.file.exchange.unwrap().ws.unwrap().port(), 9121);
+        assert!(NodeConfig::read(&nodes[1]).unwrap().file.exchange.is_none());
+    }
+
+    #[test]
+    fn a_configuration_from_before_the_exchange_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let net = dir.path().join("net");
+        let nodes = init(&net, 1, Ports::Spread { base: 18_000 }).unwrap();
+        let path = nodes[0].join("node.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (before, _) = text.split_once("[exchange]").unwrap();
+        std::fs::write(&path, before).unwrap();
+        assert!(NodeConfig::read(&nodes[0]).unwrap().file.exchange.is_none());
+        std::fs::write(&path, format!("{before}[exchange]\ntcp = \"127.0.0.1:18002\"\n")).unwrap();
+        let taken = NodeConfig::read(&nodes[0]).unwrap_err();
+        assert!(taken.to_string().contains("two services listen on 127.0.0.1:18002"), "{taken}");
+        std::fs::write(&path, format!("{before}[exchange]\nudp = \"127.0.0.1:18003\"\n")).unwrap();
+        NodeConfig::read(&nodes[0]).unwrap_err();
     }
 
     #[test]
