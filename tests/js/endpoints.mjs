@@ -17,6 +17,8 @@ export const rpcUrl = () => endpoint("NUBES_RPC_URL");
 export const wsUrl = () => endpoint("NUBES_WS_URL");
 export const gatewayUrl = () => endpoint("NUBES_GATEWAY_URL");
 export const siteUrl = () => endpoint("NUBES_SITE_URL");
+// Multiaddrs of the node, one for each transport.
+export const exchangeAddresses = () => endpoint("NUBES_EXCHANGE_ADDRESSES").split(" ");
 
 export function fromRoot(path) {
   return fileURLToPath(new URL(path, ROOT));

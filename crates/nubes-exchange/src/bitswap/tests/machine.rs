@@ -301,6 +301,16 @@ fn what_was_missing_is_sent_when_it_comes() {
 }
 
 #[test]
+fn who_asks_again_is_answered_again() {
+    let mut bench = Bench::with(&[A]);
+    let large = outbox::BLOCK_BYTES_MAX;
+    for _ in 0..2 {
+        check(&bench.asks(A, vec![want("x", Kind::Block)]), &[&format!("load for 1 {large}")]);
+        check(&bench.found(A, "x", Found::Missing), &["1 DontHave"]);
+    }
+}
+
+#[test]
 fn a_peer_may_want_only_so_much() {
     let mut bench = Bench::with(&[A]);
     let many: Vec<_> = (0..=THEIR_WANTS_MAX).map(|n| raw(n.to_string()).0).collect();
@@ -333,6 +343,18 @@ fn peers_take_turns() {
     assert_eq!(second.len(), LOADS_PER_PEER_MAX, "one peer's queue does not keep another waiting");
     let next = bench.found(A, "a", Found::Missing);
     assert!(story(&next).contains(&format!("load for 1 {}", outbox::BLOCK_BYTES_MAX)));
+}
+
+#[test]
+fn a_peer_that_waits_is_served_before_one_that_was_served() {
+    let peers: Vec<_> = (1..=5).map(Peer).collect();
+    let mut bench = Bench::with(&peers);
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    for peer in &peers {
+        bench.asks(*peer, names.iter().map(|name| want(name, Kind::Block)).collect());
+    }
+    let next = story(&bench.found(Peer(1), "a", Found::Missing));
+    assert!(next.contains(&format!("load for 5 {}", outbox::BLOCK_BYTES_MAX)), "{next:?}");
 }
 
 #[test]
@@ -371,6 +393,72 @@ fn look_ups_end_when_no_room_is_left_and_go_on_when_messages_are_written() {
     assert_eq!(served, big.len());
     let bound = QUEUED_BYTES_PER_PEER_MAX + LOADS_PER_PEER_MAX * (1 << 20) + (1 << 20);
     assert!((QUEUED_BYTES_PER_PEER_MAX - (2 << 20)..=bound).contains(&peak), "{peak}");
+}
+
+#[test]
+fn all_peers_together_get_only_so_much_room() {
+    let mut bench = Bench::with(&[]);
+    let big: Vec<_> = (0..12_u8).map(|n| raw(vec![n; 1 << 20])).collect();
+    let (mut queued, mut open) = (0, Vec::new());
+    for peer in (1..=24).map(Peer) {
+        bench.on(Event::Connected(peer));
+        let want = |cid: Cid| Entry::Want(Want { cid, kind: Kind::Block, send_dont_have: true });
+        open.extend(bench.asks(peer, big.iter().map(|(cid, _)| want(*cid)).collect()));
+    }
+    while let Some(effect) = open.pop() {
+        match effect {
+            Effect::Load { peer, cid, .. } => {
+                let (_, bytes) = big.iter().find(|(own, _)| *own == cid).unwrap();
+                open.extend(bench.on(Event::Loaded { peer, cid, found: Found::Content(bytes.clone()) }));
+            }
+            Effect::Send { bytes, .. } => queued += bytes,
+            other => panic!("{other:?}"),
+        }
+    }
+    let bound = QUEUED_BYTES_MAX + LOADS_MAX * (1 << 20) + (1 << 20);
+    assert!((QUEUED_BYTES_MAX - (2 << 20)..=bound).contains(&queued), "{queued}");
+}
+
+#[test]
+fn a_cancelled_want_leaves_its_place_in_the_queue() {
+    let mut bench = Bench::with(&[A]);
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "cancelled", "last"];
+    let loads = bench.asks(A, names.iter().map(|name| want(name, Kind::Block)).collect());
+    assert_eq!(loads.len(), LOADS_PER_PEER_MAX);
+    bench.asks(A, vec![Entry::Cancel(cid("cancelled"))]);
+    let next = bench.found(A, "a", Found::Missing);
+    let last = Effect::Load { peer: A, cid: cid("last"), bytes_max: outbox::BLOCK_BYTES_MAX };
+    assert!(next.contains(&last), "{next:?}");
+}
+
+#[test]
+fn a_message_is_cut_before_it_is_too_long() {
+    let mut bench = Bench::with(&[A]);
+    let blocks =
+        [(1, 1_900_000), (2, 3_000_000), (3, 1_900_000)].map(|(byte, length)| raw(vec![byte; length]));
+    let want = |cid: Cid| Entry::Want(Want { cid, kind: Kind::Block, send_dont_have: true });
+    bench.asks(A, blocks.iter().map(|(cid, _)| want(*cid)).collect());
+    let mut sent = Vec::new();
+    for (cid, bytes) in blocks {
+        let effects = bench.on(Event::Loaded { peer: A, cid, found: Found::Content(bytes) });
+        sent.extend(effects.into_iter().map(|effect| match effect {
+            Effect::Send { message, bytes, .. } => (message.blocks.len(), bytes),
+            other => panic!("{other:?}"),
+        }));
+    }
+    assert_eq!(sent.iter().map(|(blocks, _)| blocks).sum::<usize>(), 3);
+    assert!(sent.iter().all(|(_, bytes)| *bytes <= crate::message::MESSAGE_BYTES_MAX), "{sent:?}");
+}
+
+#[test]
+fn a_message_has_only_as_many_items_as_the_others_accept() {
+    let mut outbox = Outbox::default();
+    for _ in 0..=crate::message::ITEMS_MAX {
+        outbox.tell(cid("x"), Presence::DontHave);
+    }
+    let (first, _) = outbox.next(false).unwrap();
+    let (second, _) = outbox.next(false).unwrap();
+    assert_eq!((first.presences.len(), second.presences.len()), (crate::message::ITEMS_MAX, 1));
 }
 
 #[test]
