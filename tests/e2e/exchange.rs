@@ -19,34 +19,43 @@ async fn run(dir: &Path, args: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// Has a cloud that knows nobody fetch a folder from `one` at `address`, and returns the peers that it has then.
+async fn fetch_folder(one: &Cloud, address: &str, dir: &Path) -> Value {
+    let other = start(&dir.join("other")).await;
+    let (from, to) = (one.door(), other.door());
+    let tree = dir.join("tree");
+    std::fs::create_dir_all(tree.join("deep")).unwrap();
+    let big = vec![7; 5 << 20];
+    std::fs::write(tree.join("big.bin"), &big).unwrap();
+    std::fs::write(tree.join("deep/small.txt"), address).unwrap();
+    let added = run(dir, &["add", "tree", "--node", &from]).await;
+    let cid = added["cid"].as_str().unwrap();
+    let fetched = run(dir, &["fetch", cid, "--peer", address, "--node", &to]).await;
+    assert!(fetched["fetchedBlocks"].as_u64().unwrap() >= 4, "{fetched}");
+    run(dir, &["get", cid, "--output", "back", "--node", &to]).await;
+    assert_eq!(std::fs::read(dir.join("back/big.bin")).unwrap(), big);
+    assert_eq!(std::fs::read_to_string(dir.join("back/deep/small.txt")).unwrap(), address);
+    let again = run(dir, &["fetch", cid, "--node", &to]).await;
+    assert_eq!(again["fetchedBlocks"], 0, "{again}");
+    let peers = reqwest::get(format!("{to}/api/v1/peers")).await.unwrap().json().await.unwrap();
+    other.process.stop().await.unwrap();
+    peers
+}
+
 #[tokio::test]
 async fn a_node_fetches_a_folder_from_another_cloud_over_each_transport_slow() {
     let dir = tempfile::tempdir().unwrap();
     let one = start(&dir.path().join("one")).await;
-    let other = start(&dir.path().join("other")).await;
-    let (from, to) = (one.door(), other.door());
     assert_eq!(addresses(&one).len(), 3, "{:?}", addresses(&one));
     for (round, address) in addresses(&one).iter().enumerate() {
-        let tree = dir.path().join(format!("tree{round}"));
-        std::fs::create_dir_all(tree.join("deep")).unwrap();
-        let big = vec![u8::try_from(round).unwrap(); 5 << 20];
-        std::fs::write(tree.join("big.bin"), &big).unwrap();
-        std::fs::write(tree.join("deep/small.txt"), format!("round {round}")).unwrap();
-        let added = run(dir.path(), &["add", tree.to_str().unwrap(), "--node", &from]).await;
-        let cid = added["cid"].as_str().unwrap();
-        let fetched = run(dir.path(), &["fetch", cid, "--peer", address, "--node", &to]).await;
-        assert!(fetched["fetchedBlocks"].as_u64().unwrap() >= 4, "{fetched}");
-        let back = format!("back{round}");
-        run(dir.path(), &["get", cid, "--output", &back, "--node", &to]).await;
-        assert_eq!(std::fs::read(dir.path().join(&back).join("big.bin")).unwrap(), big);
-        let again = run(dir.path(), &["fetch", cid, "--node", &to]).await;
-        assert_eq!(again["fetchedBlocks"], 0, "{again}");
+        let folder = dir.path().join(round.to_string());
+        std::fs::create_dir(&folder).unwrap();
+        let peers = fetch_folder(&one, address, &folder).await;
+        let (place, id) = address.split_once("/p2p/").unwrap();
+        assert_eq!(peers["peers"][0]["id"], id, "{peers}");
+        assert!(peers["peers"][0]["address"].as_str().unwrap().starts_with(place), "{peers}");
     }
-    let peers: Value = reqwest::get(format!("{to}/api/v1/peers")).await.unwrap().json().await.unwrap();
-    let id = addresses(&one)[0].rsplit('/').next().unwrap().to_owned();
-    assert_eq!(peers["peers"][0]["id"], Value::from(id), "{peers}");
     one.process.stop().await.unwrap();
-    other.process.stop().await.unwrap();
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ impl Gateway {
         .map_err(|source| Failure::new(4010, Exit::Failure, "functions cannot run").because(source))?;
         let records = Records::open(&data.join("storage/names.redb"));
         let records = records.map_err(|source| {
-            Failure::new(3002, Exit::Failure, "the records of names cannot be opened").because(source)
+            Failure::new(3019, Exit::Failure, "the records of names cannot be opened").because(source)
         })?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let files =
@@ -118,7 +118,7 @@ fn domain_map(names: &Names) -> Result<DomainMap, Failure> {
 }
 
 fn storage_failure(error: nubes_storage::OpenError) -> Failure {
-    let code = if matches!(error, nubes_storage::OpenError::Locked { .. }) { 1012 } else { 3002 };
+    let code = if matches!(error, nubes_storage::OpenError::Locked { .. }) { 1012 } else { 3019 };
     Failure::new(code, Exit::Failure, "the block store cannot be opened").because(error)
 }
 
