@@ -76,10 +76,6 @@ pub(crate) struct Plan<C, L, P, B, M> {
 }
 
 /// Starts all parts as children of `context`; the handle is the engine's.
-#[expect(
-    clippy::too_many_lines,
-    reason = "three configurations, field by field; parts of it would need all its type parameters"
-)]
 pub(crate) async fn start<E, C, L, P, B, M, S, R>(
     context: &E,
     plan: Plan<C, L, P, B, M>,
@@ -98,31 +94,12 @@ where
 {
     let Plan { me, scheme, elector, reporter, genesis, leader_timeout, peers, blocker, partition } = plan;
     let cache = CacheRef::new(NZU16!(16_384), NZUsize!(1_000));
-    let (broadcast, buffer) = buffered::Engine::new(
-        context.child("broadcast"),
-        buffered::Config {
-            public_key: me.clone(),
-            mailbox_size: MAILBOX_MAX,
-            deque_size: 16,
-            priority: true,
-            codec_config: (),
-            peer_provider: peers.clone(),
-            strategy: Sequential,
-        },
-    );
+    let (broadcast, buffer) =
+        buffered::Engine::new(context.child("broadcast"), broadcast_config(me.clone(), peers.clone()));
     broadcast.start(wires.broadcast);
     let resolver = marshal_resolver::init(
         context.child("resolver"),
-        marshal_resolver::Config {
-            public_key: me.clone(),
-            peer_provider: peers,
-            blocker: blocker.clone(),
-            mailbox_size: MAILBOX_MAX,
-            fetch_timeout: NZDuration!(FETCH_TIMEOUT),
-            fetch_retry_delay: FETCH_RETRY,
-            priority_requests: false,
-            priority_responses: false,
-        },
+        resolver_config(me, peers, blocker.clone()),
         wires.backfill,
     );
     let epocher = FixedEpocher::new(NZU64!(u64::MAX));
@@ -135,23 +112,7 @@ where
         context.child("marshal"),
         certificates,
         blocks,
-        marshal::Config {
-            provider: ConstantProvider::new(scheme.clone()),
-            epocher: epocher.clone(),
-            start: marshal::Start::Genesis(genesis),
-            partition_prefix: partition.clone(),
-            mailbox_size: MAILBOX_MAX,
-            view_retention: VIEWS_KEPT,
-            prunable_items_per_section: ITEMS_PER_SECTION,
-            page_cache: cache.clone(),
-            replay_buffer: BUFFER_BYTES,
-            key_write_buffer: BUFFER_BYTES,
-            value_write_buffer: BUFFER_BYTES,
-            block_codec_config: (),
-            max_repair: REPAIR_MAX,
-            max_pending_acks: UNACKNOWLEDGED_MAX,
-            strategy: Sequential,
-        },
+        marshal_config(scheme.clone(), epocher.clone(), genesis, partition.clone(), cache.clone()),
     )
     .await;
     let certification_timeout = leader_timeout.saturating_add(CERTIFICATION_TIMEOUT);
@@ -189,6 +150,70 @@ where
         },
     );
     Ok(engine.start(wires.votes, wires.certificates, wires.resolver))
+}
+
+fn broadcast_config<P>(me: PublicKey, peers: P) -> buffered::Config<PublicKey, (), P, Sequential>
+where
+    P: Provider<PublicKey = PublicKey>,
+{
+    buffered::Config {
+        public_key: me,
+        mailbox_size: MAILBOX_MAX,
+        deque_size: 16,
+        priority: true,
+        codec_config: (),
+        peer_provider: peers,
+        strategy: Sequential,
+    }
+}
+
+fn resolver_config<P, B>(me: PublicKey, peers: P, blocker: B) -> marshal_resolver::Config<PublicKey, P, B>
+where
+    P: Provider<PublicKey = PublicKey>,
+    B: Blocker<PublicKey = PublicKey>,
+{
+    marshal_resolver::Config {
+        public_key: me,
+        peer_provider: peers,
+        blocker,
+        mailbox_size: MAILBOX_MAX,
+        fetch_timeout: NZDuration!(FETCH_TIMEOUT),
+        fetch_retry_delay: FETCH_RETRY,
+        priority_requests: false,
+        priority_responses: false,
+    }
+}
+
+type MarshalConfig<C> =
+    marshal::Config<ConstantProvider<C, Epoch>, FixedEpocher, Sequential, Block, Digested<Block>>;
+
+fn marshal_config<C>(
+    scheme: C,
+    epocher: FixedEpocher,
+    genesis: Digested<Block>,
+    partition: String,
+    cache: CacheRef,
+) -> MarshalConfig<C>
+where
+    C: Scheme<Digest, PublicKey = PublicKey>,
+{
+    marshal::Config {
+        provider: ConstantProvider::new(scheme),
+        epocher,
+        start: marshal::Start::Genesis(genesis),
+        partition_prefix: partition,
+        mailbox_size: MAILBOX_MAX,
+        view_retention: VIEWS_KEPT,
+        prunable_items_per_section: ITEMS_PER_SECTION,
+        page_cache: cache,
+        replay_buffer: BUFFER_BYTES,
+        key_write_buffer: BUFFER_BYTES,
+        value_write_buffer: BUFFER_BYTES,
+        block_codec_config: (),
+        max_repair: REPAIR_MAX,
+        max_pending_acks: UNACKNOWLEDGED_MAX,
+        strategy: Sequential,
+    }
 }
 
 fn archive<C>(partition: &str, name: &str, cache: &CacheRef, codec_config: C) -> prunable::Config<TwoCap, C> {
