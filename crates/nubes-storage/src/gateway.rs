@@ -32,7 +32,7 @@ mod redirects;
 use crate::ipns::{DomainMap, Name, Records};
 use crate::problem::Problem;
 use crate::segments::{GetError, Store};
-use crate::unixfs::{Kind, ReadError, Resolved, child, resolve};
+use crate::unixfs::{Kind, ReadError, Resolved, resolve};
 use answer::Answer;
 use axum::response::{IntoResponse, Response};
 use cid::Cid;
@@ -212,10 +212,9 @@ impl Gateway {
     }
 
     async fn directory(&self, answer: &Answer<'_>) -> Result<Response, Problem> {
-        let links = child(&self.inner.store, &answer.target.resolved.cid, INDEX).await?;
-        let Some(index) = links else { return answer.listing().await };
-        let target = match self.resolve(index, "").await {
+        let target = match self.resolve(answer.target.resolved.cid, INDEX).await {
             Ok(target) => target,
+            Err(Lookup::Read(ReadError::NoEntry { .. })) => return answer.listing().await,
             Err(failed) => return Err(failed.into()),
         };
         match target.resolved.kind {

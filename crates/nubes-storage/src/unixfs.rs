@@ -29,7 +29,7 @@ pub use node::{LINKS_MAX, NodeError};
 pub use resolve::{Kind, NAMES_MAX, Resolved, resolve};
 
 pub(crate) use list::shard_blocks;
-pub(crate) use resolve::{child, kind, symlink_target};
+pub(crate) use resolve::{kind, symlink_target};
 
 /// Deepest chain of nodes in a file, a sharded directory or a path that is followed.
 pub const DEPTH_MAX: usize = 32;

@@ -1,5 +1,6 @@
 //! Storage in memory, and the law of storage.
 
+use crate::must;
 use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
@@ -85,15 +86,6 @@ async fn what_was_not_put_is_not_found(blobs: &dyn Blobs) {
     let cid = Cid::new_v1(RAW, Code::Sha2_256.digest(b"never put by any law"));
     let missing = blobs.get(&cid, u64::MAX).await;
     assert!(matches!(missing, Err(GetError::NotFound { cid: named }) if named == cid), "{missing:?}");
-}
-
-#[track_caller]
-fn must<T, E: std::error::Error>(result: Result<T, E>) -> T {
-    match result {
-        Ok(value) => value,
-        #[expect(clippy::panic, reason = "a law fails the test that runs it")]
-        Err(error) => panic!("{error}"),
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Blocks in memory, and the law of blocks.
 
+use crate::must;
 use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
@@ -99,15 +100,6 @@ async fn a_block_is_found_by_its_hash(blocks: &dyn Blocks) {
     must(blocks.put(vec![(cid, bytes.clone())]).await);
     let other = Cid::new_v1(DAG_PB, *cid.hash());
     assert_eq!(must(blocks.get(&other).await), Some(bytes));
-}
-
-#[track_caller]
-fn must<T, E: std::error::Error>(result: Result<T, E>) -> T {
-    match result {
-        Ok(value) => value,
-        #[expect(clippy::panic, reason = "a law fails the test that runs it")]
-        Err(error) => panic!("{error}"),
-    }
 }
 
 #[cfg(test)]

@@ -11,3 +11,13 @@ pub mod blobs;
 pub mod blocks;
 pub mod ledger;
 pub mod runner;
+
+/// The value, for a law that cannot go on without it.
+#[track_caller]
+pub(crate) fn must<T, E: std::error::Error>(result: Result<T, E>) -> T {
+    match result {
+        Ok(value) => value,
+        #[expect(clippy::panic, reason = "a law fails the test that runs it")]
+        Err(error) => panic!("{error}"),
+    }
+}

@@ -94,12 +94,6 @@ pub(crate) async fn kind(store: &Store, cid: &Cid) -> Result<Kind, ReadError> {
     }
 }
 
-/// The CID behind `name` in the directory `cid`, plain or sharded.
-pub(crate) async fn child(store: &Store, cid: &Cid, name: &str) -> Result<Option<Cid>, ReadError> {
-    let block = store.get(cid).await?;
-    entry(store, cid, block, name, &mut Vec::new()).await
-}
-
 /// The path that the symbolic link `cid` points to, as it was written.
 pub(crate) async fn symlink_target(store: &Store, cid: Cid) -> Result<Bytes, ReadError> {
     match decode(&cid, store.get(&cid).await?)? {
