@@ -8,6 +8,6 @@ mod runner;
 
 pub use blobs::{Blobs, GetError, PutError};
 pub use blocks::{Blocks, PutBlocksError, ReadBlockError};
-pub use ledger::{CallError, FinalBlock, FinalReceipt, Ledger, Log, SubmitError};
+pub use ledger::{CallError, FinalBlock, FinalReceipt, Ledger, Log, Prepared, SubmitError};
 pub use logs::{LogLevel, LogLine, LogSource};
 pub use runner::{Body, BodyError, Function, RunError, Runner, empty_body, full_body};

@@ -20,6 +20,7 @@ mod exec;
 mod genesis;
 mod local;
 pub mod pool;
+mod remote;
 pub mod rpc;
 mod state;
 
@@ -28,4 +29,5 @@ pub use crate::exec::{BLOCK_GAS_LIMIT, CallFailure, CallOutcome};
 pub use crate::genesis::{DEVELOPMENT_ACCOUNTS, DEVELOPMENT_CHAIN_ID, Genesis, GenesisAccount, GenesisError};
 pub use crate::local::LocalLedger;
 pub use crate::pool::Pool;
+pub use crate::remote::{RemoteError, RemoteLedger};
 pub use crate::state::{OpenError, StoreError, StoredBlock};

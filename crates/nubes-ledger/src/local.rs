@@ -1,7 +1,7 @@
 //! The ledger of this process, as the other layers see it.
 
 use crate::{
-    chain::{BlockAt, Chain},
+    chain::{BlockAt, Chain, QueryError},
     exec::{CallFailure, CallInput, Overrides},
     pool::Pool,
     state::StoredBlock,
@@ -10,7 +10,7 @@ use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, Bytes, U256};
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream::BoxStream};
-use nubes_base::port::{CallError, FinalBlock, FinalReceipt, Ledger, Log, SubmitError};
+use nubes_base::port::{CallError, FinalBlock, FinalReceipt, Ledger, Log, Prepared, SubmitError};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
@@ -36,18 +36,8 @@ impl Ledger for LocalLedger {
     async fn call(&self, to: Address, data: Bytes) -> Result<Bytes, CallError> {
         let chain = Arc::clone(&self.chain);
         let input = CallInput { to: Some(to), data, ..CallInput::default() };
-        let run = move || chain.call(&input, BlockAt::Head, &Overrides::default());
-        let unreachable =
-            |source: Box<dyn std::error::Error + Send + Sync>| CallError::Unreachable { source };
-        let outcome =
-            tokio::task::spawn_blocking(run).await.map_err(|source| unreachable(Box::new(source)))?;
-        match outcome.map_err(|source| unreachable(Box::new(source)))? {
-            Ok(outcome) => Ok(outcome.output),
-            Err(CallFailure::Reverted { data }) => Err(CallError::Reverted { data }),
-            Err(CallFailure::Halted { reason } | CallFailure::Refused { reason }) => {
-                Err(CallError::Failed { what: reason })
-            }
-        }
+        let outcome = on_chain(move || chain.call(&input, BlockAt::Head, &Overrides::default())).await?;
+        Ok(outcome.map_err(refusal)?.output)
     }
 
     async fn submit(&self, transaction: Bytes) -> Result<FinalReceipt, SubmitError> {
@@ -97,6 +87,42 @@ impl Ledger for LocalLedger {
         });
         blocks.flatten().map(|block| final_block(&block)).boxed()
     }
+
+    async fn block(&self, number: u64) -> Result<Option<FinalBlock>, CallError> {
+        let chain = Arc::clone(&self.chain);
+        let block = on_chain(move || chain.block(BlockAt::Number(number))).await?;
+        Ok(block.map(|block| final_block(&block)))
+    }
+
+    async fn prepare(&self, from: Address, to: Address, data: Bytes) -> Result<Prepared, CallError> {
+        let (chain, pool) = (Arc::clone(&self.chain), Arc::clone(&self.pool));
+        let input = CallInput { from, to: Some(to), data, ..CallInput::default() };
+        let prepare = move || {
+            let gas = chain.estimate(&input, BlockAt::Head, &Overrides::default())?;
+            let nonce = pool.next_nonce(&from, chain.nonce(&from, BlockAt::Head)?);
+            let price = u128::from(chain.next_base_fee());
+            Ok(gas.map(|gas| Prepared { chain_id: chain.chain_id(), nonce, gas, gas_price: price }))
+        };
+        on_chain(prepare).await?.map_err(refusal)
+    }
+}
+
+/// Reads the chain where blocking is allowed.
+async fn on_chain<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
+) -> Result<T, CallError> {
+    let read = tokio::task::spawn_blocking(read).await;
+    let read = read.map_err(|source| CallError::Unreachable { source: Box::new(source) })?;
+    read.map_err(|source| CallError::Unreachable { source: Box::new(source) })
+}
+
+fn refusal(failure: CallFailure) -> CallError {
+    match failure {
+        CallFailure::Reverted { data } => CallError::Reverted { data },
+        CallFailure::Halted { reason } | CallFailure::Refused { reason } => {
+            CallError::Failed { what: reason }
+        }
+    }
 }
 
 fn final_block(block: &StoredBlock) -> FinalBlock {
@@ -105,14 +131,13 @@ fn final_block(block: &StoredBlock) -> FinalBlock {
         number: block.number(),
         hash: block.hash,
         timestamp: block.block.header.timestamp,
-        logs: logs
-            .map(|log| Log {
-                address: log.address,
-                topics: log.topics().to_vec(),
-                data: log.data.data.clone(),
-            })
-            .collect(),
+        header: alloy_rlp::encode(&block.block.header).into(),
+        logs: logs.map(event).collect(),
     }
+}
+
+fn event(log: &alloy_primitives::Log) -> Log {
+    Log { address: log.address, topics: log.topics().to_vec(), data: log.data.data.clone() }
 }
 
 fn receipt_of(block: &StoredBlock, hash: &alloy_primitives::B256) -> Option<FinalReceipt> {
@@ -126,6 +151,7 @@ fn receipt_of(block: &StoredBlock, hash: &alloy_primitives::B256) -> Option<Fina
         transaction: *hash,
         block: block.number(),
         success: block.receipts.get(index)?.status(),
+        logs: block.receipts.get(index)?.logs().iter().map(event).collect(),
         gas_used,
         fee: U256::from(gas_used).saturating_mul(U256::from(price)),
         contract: created,

@@ -1,12 +1,13 @@
 //! A ledger that says what it is told to say, and the law of ledgers.
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use crate::must;
+use alloy_primitives::{Address, Bytes, U256, keccak256};
 use async_trait::async_trait;
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use nubes_base::port::{CallError, FinalBlock, FinalReceipt, Ledger, Log, SubmitError};
+use nubes_base::port::{CallError, FinalBlock, FinalReceipt, Ledger, Log, Prepared, SubmitError};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, io, sync::Arc};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, mpsc};
@@ -25,7 +26,7 @@ struct State {
     otherwise: BTreeMap<Address, Bytes>,
     is_unreachable: bool,
     calls: usize,
-    head: u64,
+    blocks: Vec<FinalBlock>,
     followers: Vec<mpsc::UnboundedSender<FinalBlock>>,
 }
 
@@ -58,9 +59,11 @@ impl FakeLedger {
     /// Makes a final block with these logs.
     pub fn finalize(&self, logs: Vec<Log>) -> FinalBlock {
         let mut state = self.state.lock();
-        state.head = state.head.saturating_add(1);
-        let number = state.head;
-        let block = FinalBlock { number, hash: B256::from(U256::from(number)), timestamp: number, logs };
+        let number = (state.blocks.len() as u64).saturating_add(1);
+        // No real header: the number, so that equal blocks have equal hashes.
+        let header = Bytes::from(number.to_be_bytes());
+        let block = FinalBlock { number, hash: keccak256(&header), timestamp: number, header, logs };
+        state.blocks.push(block.clone());
         state.followers.retain(|follower| follower.send(block.clone()).is_ok());
         block
     }
@@ -104,6 +107,7 @@ impl Ledger for FakeLedger {
             gas_used: 21_000,
             fee: U256::ZERO,
             contract: None,
+            logs: Vec::new(),
         })
     }
 
@@ -112,6 +116,15 @@ impl Ledger for FakeLedger {
         self.state.lock().followers.push(sender);
         stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) }).boxed()
     }
+
+    async fn block(&self, number: u64) -> Result<Option<FinalBlock>, CallError> {
+        let state = self.state.lock();
+        Ok(state.blocks.iter().find(|block| block.number == number).cloned())
+    }
+
+    async fn prepare(&self, _: Address, _: Address, _: Bytes) -> Result<Prepared, CallError> {
+        Ok(Prepared { chain_id: 1, nonce: 0, gas: 21_000, gas_price: 1 })
+    }
 }
 
 /// The law of [`Ledger`], as assertions. `transactions` are valid, in this order.
@@ -119,17 +132,19 @@ pub async fn ledger_laws(ledger: &dyn Ledger, transactions: Vec<Bytes>) {
     let mut blocks = ledger.follow();
     let mut last: Option<FinalBlock> = None;
     for transaction in transactions {
-        let Ok(receipt) = ledger.submit(transaction).await else {
-            unreachable!("a valid transaction becomes final")
-        };
+        let receipt = must(ledger.submit(transaction).await);
         // Other blocks may come in between; the receipt's own comes, and none is left out or repeated.
         while last.as_ref().is_none_or(|block| block.number < receipt.block) {
             let Some(block) = blocks.next().await else { unreachable!("blocks come without end") };
             let number = last.as_ref().map_or(block.number, |last| last.number.saturating_add(1));
             assert_eq!(block.number, number, "blocks come in order, each once");
+            assert_eq!(keccak256(&block.header), block.hash, "a block's header is the one that was hashed");
+            assert_eq!(must(ledger.block(number).await).as_ref(), Some(&block), "a block stays what it was");
             last = Some(block);
         }
     }
+    let next = last.map_or(0, |block| block.number.saturating_add(1_000_000));
+    assert_eq!(must(ledger.block(next).await), None, "a block that is not yet is none");
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use futures_util::stream::BoxStream;
 /// Reads and changes what everybody has agreed on.
 ///
 /// Law: a transaction whose `submit` returned a receipt is final and stays so; `follow` gives every final block once,
-/// in order, without gaps, from the block after the head at the call; `call` reads the state of a final block.
+/// in order, without gaps, from the one after the newest that this ledger has seen; `call` reads the state of a final
+/// block.
 #[async_trait]
 pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// Runs `data` at contract `to` on the newest final state and returns what it returns.
@@ -16,8 +17,26 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// Sends a signed EIP-2718 transaction and waits until it is final.
     async fn submit(&self, transaction: Bytes) -> Result<FinalReceipt, SubmitError>;
 
-    /// Final blocks with their logs, from now on.
+    /// Final blocks with their logs.
     fn follow(&self) -> BoxStream<'static, FinalBlock>;
+
+    /// The final block of this number; none if there is none yet.
+    async fn block(&self, number: u64) -> Result<Option<FinalBlock>, CallError>;
+
+    /// What a transaction needs now: it is run on the newest final state, and fails as it would fail in a block.
+    async fn prepare(&self, from: Address, to: Address, data: Bytes) -> Result<Prepared, CallError>;
+}
+
+/// What the sender of a transaction has to fill in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    pub chain_id: u64,
+    /// Behind the sender's transactions that wait.
+    pub nonce: u64,
+    /// What it used when it was tried.
+    pub gas: u64,
+    /// Wei for one gas, in the next block.
+    pub gas_price: u128,
 }
 
 /// A final block, as much of it as other layers need.
@@ -27,6 +46,8 @@ pub struct FinalBlock {
     pub hash: B256,
     /// Seconds since the Unix epoch, as in the header.
     pub timestamp: u64,
+    /// RLP; its keccak is `hash`. Contracts take it as a proof of what is in it.
+    pub header: Bytes,
     pub logs: Vec<Log>,
 }
 
@@ -48,6 +69,7 @@ pub struct FinalReceipt {
     pub gas_used: u64,
     pub fee: U256,
     pub contract: Option<Address>,
+    pub logs: Vec<Log>,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -22,7 +22,7 @@ fn table(apps_max: usize, others_max: usize) -> Table {
 }
 
 fn block(number: u64, logs: Vec<Log>) -> Event {
-    Event::Block(FinalBlock { number, hash: B256::ZERO, timestamp: number, logs })
+    Event::Block(FinalBlock { number, hash: B256::ZERO, timestamp: number, header: Bytes::new(), logs })
 }
 
 fn name(text: &str) -> AppName {

@@ -1,7 +1,7 @@
 //! The same chain through the port that other layers use.
 
 use super::house::{CUSTOM, House, LOGGER, TELLER, address, call, make_block, raw, transfer};
-use crate::LocalLedger;
+use crate::{LocalLedger, RemoteError, RemoteLedger};
 use alloy_consensus::TxEip1559;
 use alloy_primitives::{B256, Bytes, TxKind, U256};
 use futures_util::StreamExt as _;
@@ -39,6 +39,29 @@ async fn the_local_ledger_keeps_the_laws_of_the_port() {
     ledger_laws(&ledger(&house), transactions).await;
     drop(stop);
     tasks.join_next().await;
+}
+
+#[tokio::test]
+async fn the_ledger_of_another_node_keeps_the_same_laws() {
+    let house = House::open().await;
+    let (stop, mut tasks) = drive(&house);
+    let nobody = "http://127.0.0.1:1";
+    let ledger = RemoteLedger::connect(&[nobody.to_owned(), format!("http://{}", house.server.address())])
+        .await
+        .unwrap();
+    let transactions = (0..5).map(|nonce| raw(1, transfer(nonce))).collect();
+    ledger_laws(&ledger, transactions).await;
+    assert_eq!(ledger.call(TELLER, Bytes::new()).await.unwrap(), Bytes::from(B256::ZERO.to_vec()));
+    let refused = ledger.call(CUSTOM, Bytes::new()).await.unwrap_err();
+    assert!(matches!(refused, CallError::Reverted { data } if data[..] == [0xde, 0xad, 0xbe, 0xef]));
+    let refused = ledger.submit(raw(1, TxEip1559 { chain_id: 1, ..transfer(0) })).await.unwrap_err();
+    assert!(matches!(refused, SubmitError::Refused { reason } if reason.contains("invalid chain id")));
+    let local = self::ledger(&house).prepare(address(1), LOGGER, Bytes::new()).await.unwrap();
+    assert_eq!(ledger.prepare(address(1), LOGGER, Bytes::new()).await.unwrap(), local);
+    assert_eq!(local.nonce, 5);
+    drop(stop);
+    tasks.join_next().await;
+    assert!(matches!(RemoteLedger::connect(&[nobody]).await, Err(RemoteError::NoAnswer { .. })));
 }
 
 #[tokio::test]
