@@ -28,6 +28,7 @@ pub mod car;
 pub mod gateway;
 pub mod ingest;
 pub mod ipns;
+pub mod pieces;
 pub mod segments;
 pub mod unixfs;
 
