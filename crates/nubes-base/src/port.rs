@@ -4,10 +4,12 @@ mod blobs;
 mod blocks;
 mod ledger;
 mod logs;
+mod pieces;
 mod runner;
 
 pub use blobs::{Blobs, GetError, PutError};
 pub use blocks::{Blocks, PutBlocksError, ReadBlockError};
 pub use ledger::{CallError, FinalBlock, FinalReceipt, Ledger, Log, Prepared, SubmitError};
 pub use logs::{LogLevel, LogLine, LogSource};
+pub use pieces::{LeafProof, MissingPiece, PieceAt, PieceError, Pieces};
 pub use runner::{Body, BodyError, Function, RunError, Runner, empty_body, full_body};

@@ -1,0 +1,1 @@
+//! Duties from what is known.
