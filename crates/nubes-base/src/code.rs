@@ -1,12 +1,14 @@
 //! Error codes: `NX` and four digits, the same in the terminal, in HTTP problem documents and in `nubes explain`.
 //!
-//! Ranges: 1xxx command line and manifest, 2xxx ledger, 3xxx storage, 4xxx compute, 5xxx front door. A code is never
+//! Ranges: 1xxx command line and manifest, 2xxx ledger, 3xxx storage, 4xxx compute, 5xxx front door,
+//! 6xxx market. A code is never
 //! reused for another meaning.
 
 mod cli;
 mod compute;
 mod dapi;
 mod ledger;
+mod market;
 mod storage;
 
 use std::{fmt, str::FromStr};
@@ -44,7 +46,9 @@ impl Code {
 
 /// All explanations, by rising code.
 pub fn catalogue() -> impl Iterator<Item = &'static Explanation> {
-    [cli::ENTRIES, ledger::ENTRIES, storage::ENTRIES, compute::ENTRIES, dapi::ENTRIES].into_iter().flatten()
+    [cli::ENTRIES, ledger::ENTRIES, storage::ENTRIES, compute::ENTRIES, dapi::ENTRIES, market::ENTRIES]
+        .into_iter()
+        .flatten()
 }
 
 impl fmt::Display for Code {

@@ -83,6 +83,11 @@ pub enum GenesisError {
 impl Genesis {
     /// The chain of `nubes dev` and `nubes network init`: ten funded accounts and all predeployed contracts.
     pub fn development() -> Self {
+        Self::development_for(&[])
+    }
+
+    /// The same with more accounts that own what the ten own each.
+    pub fn development_for(others: &[Address]) -> Self {
         let mut alloc: BTreeMap<Address, GenesisAccount> = predeploys()
             .into_iter()
             .map(|predeploy| {
@@ -96,12 +101,12 @@ impl Genesis {
             })
             .collect();
         let balance = U256::from(10_000u64) * U256::from(10u64).pow(U256::from(18u64));
-        for address in DEVELOPMENT_ACCOUNTS {
-            alloc.entry(address).or_default().balance = balance;
+        let funded = || DEVELOPMENT_ACCOUNTS.iter().chain(others);
+        for address in funded() {
+            alloc.entry(*address).or_default().balance = balance;
         }
-        let dollars: Vec<_> =
-            DEVELOPMENT_ACCOUNTS.iter().map(|address| (*address, U256::from(DEVELOPMENT_DOLLARS))).collect();
-        // Ten million dollars fit into 256 bits; were it otherwise, the token would start without supply.
+        let dollars: Vec<_> = funded().map(|address| (*address, U256::from(DEVELOPMENT_DOLLARS))).collect();
+        // A million dollars each fit into 256 bits; were it otherwise, the token would start without supply.
         let storage = test_dollar_storage(&dollars).unwrap_or_default();
         alloc.entry(TEST_DOLLAR).or_default().storage = storage;
         Self {

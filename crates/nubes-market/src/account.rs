@@ -96,8 +96,7 @@ impl Account {
         let signature = self.signer.sign_hash_sync(&transaction.signature_hash());
         let signature = signature.map_err(|source| SendError::Sign { source })?;
         let raw = TxEnvelope::from(transaction.into_signed(signature)).encoded_2718();
-        let receipt =
-            self.ledger.submit(raw.into()).await.map_err(|source| SendError::Submit { source })?;
+        let receipt = self.ledger.submit(raw.into()).await.map_err(|source| SendError::Submit { source })?;
         if !receipt.success {
             return Err(SendError::Reverted { transaction: receipt.transaction, block: receipt.block });
         }

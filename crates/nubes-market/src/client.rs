@@ -168,8 +168,10 @@ impl<'a> Buyer<'a> {
         let terms: Vec<_> = terms.collect();
         let mut deals = Vec::new();
         for batch in terms.chunks(BATCH_MAX) {
-            let receipt =
-                self.account.send(STORAGE_DEALS, &StorageDeals::proposeCall { batch: batch.to_vec() }).await?;
+            let receipt = self
+                .account
+                .send(STORAGE_DEALS, &StorageDeals::proposeCall { batch: batch.to_vec() })
+                .await?;
             let proposed = receipt.logs.iter().filter(|log| log.address == STORAGE_DEALS).filter_map(|log| {
                 StorageDeals::DealProposed::decode_raw_log(log.topics.iter().copied(), &log.data).ok()
             });

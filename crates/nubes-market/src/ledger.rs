@@ -167,10 +167,12 @@ impl Market {
     pub async fn listings_of(&self, providers: &[Address]) -> Result<Vec<Listing>, ReadError> {
         let each = || providers.iter().copied();
         let profiles: Vec<_> = each().map(|provider| ProviderRegistry::profileOfCall { provider }).collect();
-        let attributes: Vec<_> = each().map(|provider| ProviderRegistry::attributesOfCall { provider }).collect();
+        let attributes: Vec<_> =
+            each().map(|provider| ProviderRegistry::attributesOfCall { provider }).collect();
         let stakes: Vec<_> = each().map(|provider| ProviderRegistry::stakeOfCall { provider }).collect();
         let open: Vec<_> = each().map(|provider| ProviderRegistry::takesDealsCall { provider }).collect();
-        let periods: Vec<_> = each().map(|provider| PossessionProofs::periodSecondsCall { provider }).collect();
+        let periods: Vec<_> =
+            each().map(|provider| PossessionProofs::periodSecondsCall { provider }).collect();
         let profiles = self.read_many(PROVIDER_REGISTRY, &profiles).await?;
         let attributes = self.read_many(PROVIDER_REGISTRY, &attributes).await?;
         let stakes = self.read_many(PROVIDER_REGISTRY, &stakes).await?;
@@ -215,7 +217,11 @@ impl Market {
     }
 
     /// The deals that a client made for an object, in their order.
-    pub async fn group(&self, client: Address, group: B256) -> Result<Vec<(DealId, StorageDeals::Deal)>, ReadError> {
+    pub async fn group(
+        &self,
+        client: Address,
+        group: B256,
+    ) -> Result<Vec<(DealId, StorageDeals::Deal)>, ReadError> {
         let call = StorageDeals::dealsOfGroupCall {
             client,
             group,

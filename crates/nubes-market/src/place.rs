@@ -87,8 +87,11 @@ impl Refusals {
             (self.size, "for smaller pieces"),
             (self.price, "too expensive"),
         ];
-        let said: Vec<String> =
-            all.iter().filter(|(count, _)| *count != 0).map(|(count, why)| format!("{count} {why}")).collect();
+        let said: Vec<String> = all
+            .iter()
+            .filter(|(count, _)| *count != 0)
+            .map(|(count, why)| format!("{count} {why}"))
+            .collect();
         if said.is_empty() { "no others are registered".to_owned() } else { said.join(", ") }
     }
 }

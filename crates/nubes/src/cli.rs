@@ -1,5 +1,7 @@
 //! The command line as it is typed. Parsed once; nobody looks at flags again.
 
+mod market;
+
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
@@ -48,6 +50,14 @@ pub(crate) enum Command {
     Get(Get),
     /// Have the node fetch a CID from IPFS peers and keep it
     Fetch(Fetch),
+    /// List what providers keep for this account
+    Ls(Ls),
+    /// Have providers keep content, for money
+    #[command(subcommand)]
+    Deal(Deal),
+    /// See who sells storage, and sell it
+    #[command(subcommand)]
+    Provider(Provider),
     /// Send one request to a function
     Invoke(Invoke),
     /// Check this machine and the node on it
@@ -106,6 +116,9 @@ pub(crate) struct Dev {
     /// Validators of a new local network
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=10))]
     pub(crate) validators: u8,
+    /// Storage providers of a new local network
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=50))]
+    pub(crate) providers: u8,
     /// Print the environment that other tools need, and exit
     #[arg(long)]
     pub(crate) print_env: bool,
@@ -183,6 +196,9 @@ pub(crate) struct Get {
     /// Where to write [default: the last part of the address, in this folder]
     #[arg(long, short, value_hint = ValueHint::AnyPath)]
     pub(crate) output: Option<PathBuf>,
+    /// Ask the providers of its deals and not the node
+    #[arg(long)]
+    pub(crate) from_providers: bool,
     #[command(flatten)]
     pub(crate) door: Door,
 }
@@ -197,6 +213,11 @@ pub(crate) struct Fetch {
     #[command(flatten)]
     pub(crate) door: Door,
 }
+
+pub(crate) use market::{
+    Deal, DealMake, DealRenew, DealShow, DealTopUp, Ls, Provider, ProviderList, ProviderOffer,
+    ProviderStatus, ProviderWithdraw,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Invoke {
@@ -243,6 +264,15 @@ pub(crate) enum Network {
 pub(crate) struct NetworkInit {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=10))]
     pub(crate) validators: u8,
+    /// Nodes that sell storage
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) providers: u8,
+    /// Seconds between two proofs of possession
+    #[arg(long, default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(10..=2_592_000))]
+    pub(crate) period: u64,
+    /// Dollars that providers ask for 1 GiB and 30 days
+    #[arg(long, default_value_t = 0.01)]
+    pub(crate) price: f64,
     /// Folder to write
     #[arg(long, short, default_value = "net", value_hint = ValueHint::DirPath)]
     pub(crate) output: PathBuf,

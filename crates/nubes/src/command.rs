@@ -1,6 +1,7 @@
 //! One file for each command; each does one thing and says what it did.
 
 mod add;
+mod deal;
 mod deploy;
 mod dev;
 mod doctor;
@@ -8,14 +9,16 @@ mod fetch;
 mod get;
 mod invoke;
 mod logs;
+mod ls;
 mod network;
 mod new;
 mod node;
+mod provider;
 mod status;
 mod text;
 
 use crate::{
-    cli::{Command, Network, Node},
+    cli::{Command, Deal, Network, Node, Provider},
     failure::{Exit, Failure},
     output::Output,
 };
@@ -44,6 +47,15 @@ pub(crate) fn run(command: Command, output: Output) -> Result<(), Failure> {
         Command::Fetch(args) => block_on(fetch::run(args, output)),
         Command::Get(args) => block_on(get::run(args, output)),
         Command::Invoke(args) => block_on(invoke::run(args, output)),
+        Command::Ls(args) => block_on(ls::run(args, output)),
+        Command::Deal(Deal::Make(args)) => block_on(deal::make(args, output)),
+        Command::Deal(Deal::Show(args)) => block_on(deal::show(args, output)),
+        Command::Deal(Deal::TopUp(args)) => block_on(deal::top_up(args, output)),
+        Command::Deal(Deal::Renew(args)) => block_on(deal::renew(args, output)),
+        Command::Provider(Provider::List(args)) => block_on(provider::list(args, output)),
+        Command::Provider(Provider::Status(args)) => block_on(provider::status(args, output)),
+        Command::Provider(Provider::Offer(args)) => block_on(provider::offer(args, output)),
+        Command::Provider(Provider::Withdraw(args)) => block_on(provider::withdraw(args, output)),
         Command::Doctor(args) => block_on(doctor::run(args, output)),
     }
 }

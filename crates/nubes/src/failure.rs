@@ -11,6 +11,7 @@ use std::{fmt, ops::Range};
 pub(crate) enum Exit {
     Failure = 1,
     Usage = 2,
+    Money = 3,
     NotFound = 4,
     Denied = 5,
     Network = 6,

@@ -7,6 +7,7 @@ mod command;
 mod deploy;
 mod failure;
 mod manifest;
+mod market;
 mod node;
 mod output;
 mod telemetry;

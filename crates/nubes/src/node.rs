@@ -7,6 +7,9 @@ pub(crate) mod config;
 mod exchange;
 mod gateway;
 pub(crate) mod network;
+mod problem;
+pub(crate) mod provider;
+pub(crate) mod running;
 pub(crate) mod signal;
 
 use crate::{

@@ -7,10 +7,10 @@ use crate::{
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolCall;
-use nubes_base::port::{CallError, Pieces, PieceError};
+use nubes_base::port::{CallError, PieceError, Pieces};
 use nubes_contracts::{
-    MULTICALL3, Multicall3, PAY_RAILS, POSSESSION_PROOFS, PayRails, PossessionProofs, REPAIR_JOBS, RepairJobs,
-    STORAGE_DEALS, StorageDeals, TEST_DOLLAR, TestDollar,
+    MULTICALL3, Multicall3, PAY_RAILS, POSSESSION_PROOFS, PayRails, PossessionProofs, REPAIR_JOBS,
+    RepairJobs, STORAGE_DEALS, StorageDeals, TEST_DOLLAR, TestDollar,
 };
 
 /// Leaves of one proof, as the contract has it.
@@ -99,7 +99,11 @@ impl Act<'_> {
     }
 
     /// What is asked for, as the contract itself says once the seed is recorded; here it is recorded for this call only.
-    async fn challenges(&self, provider: Address, record: &Multicall3::Call3) -> Result<Vec<(B256, u64)>, ActError> {
+    async fn challenges(
+        &self,
+        provider: Address,
+        record: &Multicall3::Call3,
+    ) -> Result<Vec<(B256, u64)>, ActError> {
         let mut calls = vec![record.clone()];
         calls.extend((0..CHALLENGES).map(|i| {
             call(POSSESSION_PROOFS, false, &PossessionProofs::challengeOfCall { provider, i: U256::from(i) })
@@ -108,7 +112,8 @@ impl Act<'_> {
         let answers = market.read(MULTICALL3, &Multicall3::aggregate3Call { calls }).await?;
         let decode = |answer: &Multicall3::Result| {
             let challenge = PossessionProofs::challengeOfCall::abi_decode_returns(&answer.returnData);
-            let challenge = challenge.map_err(|source| ReadError::Shape { contract: POSSESSION_PROOFS, source })?;
+            let challenge =
+                challenge.map_err(|source| ReadError::Shape { contract: POSSESSION_PROOFS, source })?;
             Ok((challenge.pieceRoot, number(challenge.place)))
         };
         answers.iter().skip(1).map(decode).collect()

@@ -83,7 +83,8 @@ impl Book {
             self.deals.insert(id, deal);
         }
         let lost = ids.iter().copied().filter(|id| {
-            self.jobs.contains_key(id) || self.deals.get(id).is_some_and(|deal| Stage::of(deal.state) == Stage::Lost)
+            self.jobs.contains_key(id)
+                || self.deals.get(id).is_some_and(|deal| Stage::of(deal.state) == Stage::Lost)
         });
         let lost: Vec<DealId> = lost.collect();
         self.jobs.extend(self.market.jobs(&lost).await?);
@@ -108,7 +109,8 @@ impl Book {
             last_proven: self.set.last_proven,
         };
         if let Some(period) = clock.period_at(now) {
-            own.is_proven = self.market.proven(&[(self.me, period)]).await?.first().copied().unwrap_or_default();
+            own.is_proven =
+                self.market.proven(&[(self.me, period)]).await?.first().copied().unwrap_or_default();
             if own.is_proven {
                 own.last_proven = Some(period);
             }
@@ -128,7 +130,9 @@ impl Book {
         let running: Vec<DealId> = self
             .deals
             .iter()
-            .filter(|(_, deal)| Stage::of(deal.state).is_running() && (repairs || deal.terms.provider == self.me))
+            .filter(|(_, deal)| {
+                Stage::of(deal.state).is_running() && (repairs || deal.terms.provider == self.me)
+            })
             .map(|(id, _)| *id)
             .collect();
         self.read_clocks(&running).await?;
@@ -259,7 +263,11 @@ impl Book {
         let siblings = siblings.iter().zip(profiles).filter_map(|(deal, profile)| {
             Some(PieceAt { root: deal.terms.pieceRoot, label: deal.terms.class, uri: profile?.uri })
         });
-        Some(MissingPiece { root: deal.terms.pieceRoot, label: deal.terms.class, siblings: siblings.collect() })
+        Some(MissingPiece {
+            root: deal.terms.pieceRoot,
+            label: deal.terms.class,
+            siblings: siblings.collect(),
+        })
     }
 
     pub(super) fn begin_rebuild(&mut self, root: B256) -> bool {

@@ -17,25 +17,47 @@ pub(super) const JOB_TAKEN: u8 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Duty {
     /// Open the current period.
-    Open { period: u64 },
+    Open {
+        period: u64,
+    },
     /// Show what the challenge of the current period asks for.
-    Prove { period: u64, block: u64 },
+    Prove {
+        period: u64,
+        block: u64,
+    },
     /// Make the piece of a deal again.
-    Rebuild { deal: DealId },
+    Rebuild {
+        deal: DealId,
+    },
     /// Say that a replacement's piece is here.
-    Accept { deal: DealId },
+    Accept {
+        deal: DealId,
+    },
     /// Be paid for a repair.
-    Complete { job: DealId, period: u64 },
+    Complete {
+        job: DealId,
+        period: u64,
+    },
     /// Take out what was earned by repairs.
     Claim,
     /// Tell the ledger what time and proofs made of a deal.
-    Poke { deal: DealId },
-    Take { job: DealId },
+    Poke {
+        deal: DealId,
+    },
+    Take {
+        job: DealId,
+    },
     /// A taker did not deliver.
-    TimeOut { job: DealId },
+    TimeOut {
+        job: DealId,
+    },
     /// Collect the pay of a deal.
-    Settle { deal: DealId },
-    Erase { deal: DealId },
+    Settle {
+        deal: DealId,
+    },
+    Erase {
+        deal: DealId,
+    },
 }
 
 /// A provider's proving clock.
@@ -122,7 +144,8 @@ fn proving(view: &View<'_>) -> Vec<Duty> {
     if view.set.opened_periods != period + 1 {
         return if view.set.leaves == 0 { Vec::new() } else { vec![Duty::Open { period }] };
     }
-    if view.set.is_proven || view.head < view.set.challenge_block {
+    // A block's hash is known to contracts of the blocks behind it.
+    if view.set.is_proven || view.head <= view.set.challenge_block {
         return Vec::new();
     }
     vec![Duty::Prove { period, block: view.set.challenge_block }]
@@ -152,7 +175,9 @@ fn keeping(view: &View<'_>, id: DealId, deal: &StorageDeals::Deal) -> Option<Dut
 
 /// The job for which the own proposed deal was made.
 fn is_replacement(view: &View<'_>, id: DealId) -> bool {
-    view.jobs.values().any(|job| job.taker == view.me && job.state == JOB_TAKEN && job.replacementId == id.to_word())
+    view.jobs
+        .values()
+        .any(|job| job.taker == view.me && job.state == JOB_TAKEN && job.replacementId == id.to_word())
 }
 
 /// Whether another deal, running or proposed, wants the piece to stay.

@@ -7,8 +7,8 @@ use crate::{
 };
 use alloy_primitives::{Bytes, U256};
 use nubes_contracts::{
-    POSSESSION_PROOFS, PROVIDER_REGISTRY, PROVIDER_STAKE_MIN, PossessionProofs, ProviderRegistry, TEST_DOLLAR,
-    TestDollar,
+    POSSESSION_PROOFS, PROVIDER_REGISTRY, PROVIDER_STAKE_MIN, PossessionProofs, ProviderRegistry,
+    TEST_DOLLAR, TestDollar,
 };
 
 /// Multicodec of a secp256k1 public key: what receipts are signed with is the account itself.

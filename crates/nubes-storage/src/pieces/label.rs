@@ -1,7 +1,8 @@
 //! What a piece is of its object, in the 32 bytes that a deal has for it.
 //!
-//! Text, so that everybody who reads the ledger can read it: `rs-10-20/7/209716123` is piece 7 of an object of
-//! 209,716,123 bytes, any 10 of whose 20 pieces are enough; `copies-3/0/1024` is the first of three copies. Padded with
+//! Text, so that everybody who reads the ledger can read it: `rs-10-20/7/209716123/70` is piece 7 of a CAR of
+//! 209,716,123 bytes, any 10 of whose 20 pieces are enough, and whose root has codec 0x70 (dag-pb); `copies-3/0/1024/55` is
+//! the first of three copies. With the digest of the root, which is the deal's group, that is all of the CID. Padded with
 //! zero bytes.
 
 use super::coding::{Coding, CodingError, Layout};
@@ -14,6 +15,8 @@ pub struct Label {
     pub layout: Layout,
     /// Which of the pieces.
     pub index: u8,
+    /// Multicodec of the object's root.
+    pub codec: u16,
 }
 
 /// The 32 bytes do not say what a piece is.
@@ -29,16 +32,16 @@ pub enum LabelError {
 }
 
 impl Label {
-    pub fn new(layout: Layout, index: u8) -> Result<Self, LabelError> {
+    pub fn new(layout: Layout, index: u8, codec: u16) -> Result<Self, LabelError> {
         if layout.coding.total() <= usize::from(index) {
             return Err(LabelError::Index { index, total: layout.coding.total() });
         }
-        Ok(Self { layout, index })
+        Ok(Self { layout, index, codec })
     }
 
     pub fn to_bytes(self) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
-        // `rs-64-64/63/1099511627776` has 25.
+        // `rs-64-64/63/1099511627776/ffff` has 30.
         for (byte, text) in bytes.iter_mut().zip(self.to_string().bytes()) {
             *byte = text;
         }
@@ -50,8 +53,8 @@ impl Label {
         let text = String::from_utf8_lossy(&bytes[..end]);
         let label =
             Self::parse(&text).ok_or_else(|| LabelError::Form { text: text.escape_debug().to_string() });
-        let (coding, index, object_bytes) = label?;
-        let label = Self::new(coding?.layout(object_bytes)?, index)?;
+        let (coding, index, object_bytes, codec) = label?;
+        let label = Self::new(coding?.layout(object_bytes)?, index, codec)?;
         // One label has one form: `rs-010-20` is none.
         if label.to_string() != text {
             return Err(LabelError::Form { text: text.escape_debug().to_string() });
@@ -59,13 +62,14 @@ impl Label {
         Ok(label)
     }
 
-    fn parse(text: &str) -> Option<(Result<Coding, CodingError>, u8, u64)> {
+    fn parse(text: &str) -> Option<(Result<Coding, CodingError>, u8, u64, u16)> {
         let mut parts = text.split('/');
         let (product, index, bytes) = (parts.next()?, parts.next()?, parts.next()?);
+        let codec = u16::from_str_radix(parts.next()?, 16).ok()?;
         if parts.next().is_some() {
             return None;
         }
-        Some((product_coding(product)?, index.parse().ok()?, bytes.parse().ok()?))
+        Some((product_coding(product)?, index.parse().ok()?, bytes.parse().ok()?, codec))
     }
 }
 
@@ -98,6 +102,6 @@ impl fmt::Display for Coding {
 
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.layout.coding, self.index, self.layout.bytes)
+        write!(f, "{}/{}/{}/{:x}", self.layout.coding, self.index, self.layout.bytes, self.codec)
     }
 }

@@ -177,23 +177,30 @@ async fn copies_are_the_object_itself() {
 
 #[test]
 fn a_label_says_what_a_piece_is() {
-    let label = Label::new(layout(10, 20, 209_716_123), 7).unwrap();
-    assert_eq!(label.to_string(), "rs-10-20/7/209716123");
+    let label = Label::new(layout(10, 20, 209_716_123), 7, 0x70).unwrap();
+    assert_eq!(label.to_string(), "rs-10-20/7/209716123/70");
     assert_eq!(Label::from_bytes(&label.to_bytes()), Ok(label));
-    assert_eq!(Label::new(layout(1, 3, 1024), 0).unwrap().to_string(), "copies-3/0/1024");
+    assert_eq!(Label::new(layout(1, 3, 1024), 0, 0x55).unwrap().to_string(), "copies-3/0/1024/55");
     let bytes = |text: &str| {
         let mut bytes = [0; 32];
         bytes[..text.len()].copy_from_slice(text.as_bytes());
         bytes
     };
-    for wrong in
-        ["", "rs-10-20", "rs-010-20/1/1", "rs-10-20/1/1/", "rs-1-3/0/9", "s3-1-1/0/1", "copies-3/0/+1"]
-    {
+    for wrong in [
+        "",
+        "rs-10-20",
+        "rs-010-20/1/1/55",
+        "rs-10-20/1/1/55/",
+        "rs-1-3/0/9/55",
+        "s3-1-1/0/1/55",
+        "copies-3/0/+1/55",
+        "copies-3/0/1/055",
+    ] {
         assert!(matches!(Label::from_bytes(&bytes(wrong)), Err(LabelError::Form { .. })), "{wrong}");
     }
-    assert!(matches!(Label::from_bytes(&bytes("copies-3/3/1")), Err(LabelError::Index { .. })));
-    assert!(matches!(Label::from_bytes(&bytes("rs-3-2/0/1")), Err(LabelError::Coding(_))));
-    assert!(matches!(Label::from_bytes(&bytes("copies-1/0/0")), Err(LabelError::Coding(_))));
+    assert!(matches!(Label::from_bytes(&bytes("copies-3/3/1/55")), Err(LabelError::Index { .. })));
+    assert!(matches!(Label::from_bytes(&bytes("rs-3-2/0/1/55")), Err(LabelError::Coding(_))));
+    assert!(matches!(Label::from_bytes(&bytes("copies-1/0/0/55")), Err(LabelError::Coding(_))));
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(super) async fn run(args: Deploy, output: Output) -> Result<(), Failure> {
     }
     if !plan.is_empty() && !args.yes {
         output.say(&plan.text());
-        confirm(output)?;
+        confirm("Deploy?", output)?;
     }
     prepared.upload(&client, output).await?;
     let receipts = apply(&client, &node, &plan, &wallet).await?;
@@ -70,16 +70,17 @@ pub(crate) async fn apply(
     Ok(receipts)
 }
 
-fn confirm(output: Output) -> Result<(), Failure> {
+/// Asks; without somebody to answer it is a no.
+pub(crate) fn confirm(question: &str, output: Output) -> Result<(), Failure> {
     if !output.can_ask() {
-        return Err(Failure::new(1020, Exit::Usage, "not deployed: nobody is here to confirm the plan"));
+        return Err(Failure::new(1020, Exit::Usage, "nothing was done: nobody is here to confirm it"));
     }
     let mut err = std::io::stderr().lock();
-    let asked = write!(err, "Deploy? [y/N] ").and_then(|()| err.flush());
+    let asked = write!(err, "{question} [y/N] ").and_then(|()| err.flush());
     let mut answer = String::new();
     let answered = asked.and_then(|()| std::io::stdin().lock().read_line(&mut answer));
     match answered {
         Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
-        _ => Err(Failure::new(1020, Exit::Failure, "not deployed: not confirmed")),
+        _ => Err(Failure::new(1020, Exit::Failure, "nothing was done: not confirmed")),
     }
 }

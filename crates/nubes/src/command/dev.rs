@@ -5,22 +5,26 @@
 mod watch;
 
 use crate::{
-    cli::Dev,
+    cli::{Dev, Names},
     client::Client,
     command::{deploy, status::site_url},
     deploy::{build, prepare, wallet::Wallet},
     failure::{Exit, Failure},
     manifest::{FILE_NAME, Manifest},
     node::{
-        Node,
-        config::NodeConfig,
-        network::{Ports, init},
+        network::{Ports, Shape, init},
+        running::{Running, is_provider},
         signal,
     },
     output::Output,
 };
 use serde_json::json;
 use std::path::PathBuf;
+use tokio::task::JoinSet;
+
+/// Local providers prove often, so that what they do can be watched.
+const PERIOD_SECONDS: u64 = 60;
+const DOLLARS_PER_GIB_MONTH: f64 = 0.01;
 
 pub(super) async fn run(args: Dev, output: Output) -> Result<(), Failure> {
     if args.print_env {
@@ -32,12 +36,13 @@ pub(super) async fn run(args: Dev, output: Output) -> Result<(), Failure> {
     let data = data_dir(&args, manifest.as_ref())?;
     let dirs = network(&args, &data)?;
     let mut nodes = Vec::new();
-    for dir in &dirs {
-        let started = match NodeConfig::read(dir) {
-            Ok(config) => Node::start(&config, &args.names).await,
-            Err(failure) => Err(failure),
-        };
-        match started {
+    let mut providers = Providers::default();
+    for dir in dirs {
+        if is_provider(&dir)? {
+            providers.start(dir, args.names.clone());
+            continue;
+        }
+        match Running::start(&dir, &args.names).await {
             Ok(node) => nodes.push(node),
             Err(failure) => {
                 stop(nodes).await;
@@ -47,15 +52,44 @@ pub(super) async fn run(args: Dev, output: Output) -> Result<(), Failure> {
     }
     let served = serve(&args, manifest, &mut nodes, output).await;
     output.say("stopping");
+    stop(providers.started().await).await;
     stop(nodes).await;
     served
+}
+
+/// Providers register on the ledger, which takes some blocks: nobody waits for them.
+#[derive(Default)]
+struct Providers(JoinSet<Option<Running>>);
+
+impl Providers {
+    fn start(&mut self, dir: PathBuf, names: Names) {
+        self.0.spawn(async move {
+            match Box::pin(Running::start(&dir, &names)).await {
+                Ok(node) => Some(node),
+                Err(failure) => {
+                    tracing::error!(dir = %dir.display(), error = &failure as &dyn std::error::Error, "no provider");
+                    None
+                }
+            }
+        });
+    }
+
+    /// Those that run by now; those that still start are given up.
+    async fn started(mut self) -> Vec<Running> {
+        let mut nodes = Vec::new();
+        while let Some(done) = self.0.try_join_next() {
+            nodes.extend(done.ok().flatten());
+        }
+        self.0.shutdown().await;
+        nodes
+    }
 }
 
 /// Deploys, says ready, and redeploys until told to stop.
 async fn serve(
     args: &Dev,
     manifest: Option<Manifest>,
-    nodes: &mut [Node],
+    nodes: &mut [Running],
     output: Output,
 ) -> Result<(), Failure> {
     let client = Client::new(&format!("http://127.0.0.1:{}", args.port_base))?;
@@ -165,10 +199,17 @@ fn network(args: &Dev, data: &std::path::Path) -> Result<Vec<PathBuf>, Failure> 
     if crate::node::network::exists(data) {
         return crate::node::network::reopen(data, args.port_base);
     }
-    init(data, args.validators, Ports::Development { base: args.port_base })
+    let shape = Shape {
+        validators: args.validators,
+        providers: args.providers,
+        period_seconds: PERIOD_SECONDS,
+        dollars_per_gib_month: DOLLARS_PER_GIB_MONTH,
+        ports: Ports::Development { base: args.port_base },
+    };
+    init(data, &shape)
 }
 
-async fn stop(nodes: Vec<Node>) {
+async fn stop(nodes: Vec<Running>) {
     // In reverse order: the node with the front door was started first and is stopped last.
     for node in nodes.into_iter().rev() {
         node.stop().await;

@@ -1,4 +1,5 @@
-//! `nubes get`: fetches content as a CAR, checks every block, then writes the files.
+//! `nubes get`: fetches content as a CAR, from the node or from the providers that keep it, checks every block, then
+//! writes the files.
 //!
 //! The blocks go into a store of their own first. Files appear under their final name only when all is there.
 
@@ -6,6 +7,7 @@ use crate::{
     cli::Get,
     client::Client,
     failure::{Exit, Failure},
+    market::StoredObject,
     output::Output,
 };
 use cid::Cid;
@@ -40,7 +42,7 @@ pub(super) async fn run(args: Get, output: Output) -> Result<(), Failure> {
     let store = Store::open(&work.0.join("blocks"), Config::STANDARD)
         .map_err(|source| Failure::new(1031, Exit::Failure, "no room for the blocks").because(source))?;
     let client = Client::new(&args.door.node)?;
-    fetch(&client, &store, address, output).await?;
+    fetch(&client, &store, (address, &root, args.from_providers), output).await?;
     let names: Vec<String> = path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let found = resolve(&store, root, &names).await.map_err(unreadable)?;
     let written = work.0.join("content");
@@ -70,30 +72,98 @@ impl Drop for Work {
     }
 }
 
-async fn fetch(client: &Client, store: &Store, address: &str, output: Output) -> Result<(), Failure> {
+/// From the node; from the providers of its deals if the node does not have it.
+async fn fetch(
+    client: &Client,
+    store: &Store,
+    (address, root, from_providers): (&str, &Cid, bool),
+    output: Output,
+) -> Result<(), Failure> {
+    if from_providers {
+        return fetch_from_providers(client, store, root, output).await;
+    }
+    match fetch_from_node(client, store, address, output).await {
+        Err(failure) if failure.exit() == Exit::NotFound => {
+            output.say("the node does not have it; asking providers");
+            match fetch_from_providers(client, store, root, output).await {
+                // What the node said is the better answer where there is no deal either.
+                Err(other) if other.exit() == Exit::NotFound => Err(failure),
+                done => done,
+            }
+        }
+        done => done,
+    }
+}
+
+async fn fetch_from_node(
+    client: &Client,
+    store: &Store,
+    address: &str,
+    output: Output,
+) -> Result<(), Failure> {
     let request = client.http().get(format!("{}/ipfs/{address}?format=car", client.door()));
     let answer = client.send(request.header("accept", "application/vnd.ipld.car")).await?;
     let bar = output.progress(answer.content_length().unwrap_or(0), "getting");
     let mut chunks = answer.bytes_stream();
-    let (mut decoder, mut batch, mut bytes) = (Decoder::default(), Vec::new(), 0);
+    let mut keeper = Keeper::new(store);
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk
             .map_err(|source| Failure::new(1015, Exit::Network, "the transfer broke off").because(source))?;
         bar.inc(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-        decoder.push(&chunk);
-        while let Some(item) = decoder.next_item().map_err(untrue)? {
+        keeper.push(&chunk).await?;
+    }
+    bar.finish_and_clear();
+    keeper.finish().await
+}
+
+async fn fetch_from_providers(
+    client: &Client,
+    store: &Store,
+    root: &Cid,
+    output: Output,
+) -> Result<(), Failure> {
+    let mut object = StoredObject::find(client, root).await?;
+    let bar = output.progress(object.bytes(), "getting from providers");
+    let mut keeper = Keeper::new(store);
+    while let Some(part) = object.next().await? {
+        bar.inc(u64::try_from(part.len()).unwrap_or(u64::MAX));
+        keeper.push(&part).await?;
+    }
+    bar.finish_and_clear();
+    keeper.finish().await
+}
+
+/// Checks the blocks of a CAR as it comes, and keeps them.
+struct Keeper<'a> {
+    store: &'a Store,
+    decoder: Decoder,
+    batch: Vec<Block>,
+    bytes: usize,
+}
+
+impl<'a> Keeper<'a> {
+    fn new(store: &'a Store) -> Self {
+        Self { store, decoder: Decoder::default(), batch: Vec::new(), bytes: 0 }
+    }
+
+    async fn push(&mut self, chunk: &[u8]) -> Result<(), Failure> {
+        self.decoder.push(chunk);
+        while let Some(item) = self.decoder.next_item().map_err(untrue)? {
             let Item::Block(block) = item else { continue };
-            bytes += block.bytes().len();
-            batch.push(block);
-            if bytes >= BATCH_BYTES {
-                bytes = 0;
-                keep(store, std::mem::take(&mut batch)).await?;
+            self.bytes += block.bytes().len();
+            self.batch.push(block);
+            if self.bytes >= BATCH_BYTES {
+                self.bytes = 0;
+                keep(self.store, std::mem::take(&mut self.batch)).await?;
             }
         }
+        Ok(())
     }
-    decoder.finish().map_err(untrue)?;
-    bar.finish_and_clear();
-    keep(store, batch).await
+
+    async fn finish(self) -> Result<(), Failure> {
+        self.decoder.finish().map_err(untrue)?;
+        keep(self.store, self.batch).await
+    }
 }
 
 async fn keep(store: &Store, batch: Vec<Block>) -> Result<(), Failure> {

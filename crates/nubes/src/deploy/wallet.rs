@@ -36,6 +36,10 @@ impl Wallet {
         Ok(Self { signer })
     }
 
+    pub(crate) fn into_signer(self) -> PrivateKeySigner {
+        self.signer
+    }
+
     pub(crate) const fn address(&self) -> Address {
         self.signer.address()
     }
@@ -91,7 +95,7 @@ fn development_account() -> Result<PrivateKeySigner, Failure> {
     })
 }
 
-fn read_key(file: &Path) -> Result<PrivateKeySigner, Failure> {
+pub(crate) fn read_key(file: &Path) -> Result<PrivateKeySigner, Failure> {
     let text = std::fs::read_to_string(file).map_err(|source| {
         Failure::new(1022, Exit::NotFound, format!("cannot read the key file {}", file.display()))
             .because(source)

@@ -8,7 +8,10 @@
 //!
 //! A client that goes away ends its fetch; the blocks that came are kept, and the next fetch goes on from there.
 
-use super::config::ExchangeFile;
+use super::{
+    config::ExchangeFile,
+    problem::{chain, problem},
+};
 use crate::failure::{Exit, Failure};
 use axum::{
     Json, Router,
@@ -167,23 +170,4 @@ const fn code_of(error: &DagError) -> u16 {
         DagError::Malformed { .. } => 3010,
         DagError::TooLarge { .. } => 3013,
     }
-}
-
-fn problem(status: StatusCode, code: u16, error: &dyn std::error::Error) -> Response {
-    let code = Code::new(code);
-    let (title, hint) = code.explanation().map_or(("error", ""), |entry| (entry.title, entry.fix));
-    let document = json!({
-        "title": title, "status": status.as_u16(), "code": code.to_string(), "detail": chain(error), "hint": hint,
-    });
-    (status, [(header::CONTENT_TYPE, "application/problem+json")], format!("{document}\n")).into_response()
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
 }

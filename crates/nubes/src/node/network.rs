@@ -2,9 +2,13 @@
 //!
 //! Keys come from a trusted dealer on this machine. Key files are readable by their owner only.
 
-use super::config::{CommitteeFile, ExchangeFile, NodeFile, ValidatorFile, read_toml, write_toml};
+use super::{
+    config::{CommitteeFile, ExchangeFile, FILE_NAME, NodeFile, ValidatorFile, read_toml, write_toml},
+    provider::config::{LedgerFile, ProviderFile, ProviderNodeFile},
+};
 use crate::failure::{Exit, Failure};
-use alloy_primitives::hex;
+use alloy_primitives::{Address, hex};
+use alloy_signer_local::PrivateKeySigner;
 use nubes_consensus::{ValidatorKeys, deal_committee};
 use nubes_ledger::Genesis;
 use rand::{TryRng, rngs::SysRng};
@@ -19,6 +23,19 @@ use std::{
 const COMMITTEE_FILE: &str = "committee.toml";
 const GENESIS_FILE: &str = "genesis.json";
 const KEY_FILE: &str = "validator.key";
+const PROVIDER_KEY_FILE: &str = "provider.key";
+
+/// What a new network consists of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) validators: u8,
+    pub(crate) providers: u8,
+    /// How often providers prove possession.
+    pub(crate) period_seconds: u64,
+    /// What providers ask for 1 GiB and 30 days.
+    pub(crate) dollars_per_gib_month: f64,
+    pub(crate) ports: Ports,
+}
 
 /// Which ports the nodes of a network take.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +65,8 @@ impl Ports {
     const RPC_DISTANCE: u16 = 465;
     /// 8080 -> 8120. Not 4001, which everybody expects: Kubo may run on the same machine.
     const EXCHANGE_DISTANCE: u16 = 40;
+    /// 8080 -> 8130, and up.
+    const PROVIDER_DISTANCE: u16 = 50;
 
     pub(crate) fn of(self, index: u16) -> Result<NodePorts, Failure> {
         let ports = match self {
@@ -74,7 +93,44 @@ impl Ports {
                 })
             })(),
         };
-        ports.ok_or_else(|| Failure::new(1027, Exit::Usage, "the first port is too high: ports end at 65535"))
+        ports.ok_or_else(ports_end)
+    }
+
+    /// Where provider `index` of a network with so many validators answers.
+    fn provider_door(self, validators: u8, index: u16) -> Result<SocketAddr, Failure> {
+        let port = match self {
+            Self::Development { base } => base.checked_add(Self::PROVIDER_DISTANCE + index),
+            Self::Spread { .. } => Some(self.of(u16::from(validators) + index)?.door),
+        };
+        port.map(loopback).ok_or_else(ports_end)
+    }
+
+    fn provider_file(self, validators: u8, index: u16, shape: &Shape) -> Result<ProviderNodeFile, Failure> {
+        let rpc = (0..u16::from(validators)).map(|index| self.of(index));
+        let rpc: Vec<NodePorts> = rpc.collect::<Result<_, _>>()?;
+        let rpc =
+            rpc.iter().filter(|ports| ports.serves).map(|ports| format!("http://{}", loopback(ports.rpc)));
+        let name = provider_name(index);
+        Ok(ProviderNodeFile {
+            data: "data".into(),
+            door: self.provider_door(validators, index)?,
+            ledger: LedgerFile { rpc: rpc.collect() },
+            provider: ProviderFile {
+                key: PROVIDER_KEY_FILE.into(),
+                uri: None,
+                dollars_per_gib_month: shape.dollars_per_gib_month,
+                stake_dollars: 1_000.0,
+                capacity_gib: 1_024,
+                piece_gib_max: 32,
+                days_max: 3_650,
+                period_seconds: shape.period_seconds,
+                check_seconds: 86_400,
+                region: "local".to_owned(),
+                operator: name.clone(),
+                repairs: true,
+            },
+            name,
+        })
     }
 
     fn file(self, index: u16) -> Result<NodeFile, Failure> {
@@ -98,8 +154,13 @@ impl Ports {
     }
 }
 
-/// Makes the network in `dir` and returns the nodes' folders.
-pub(crate) fn init(dir: &Path, validators: u8, ports: Ports) -> Result<Vec<PathBuf>, Failure> {
+fn ports_end() -> Failure {
+    Failure::new(1027, Exit::Usage, "the first port is too high: ports end at 65535")
+}
+
+/// Makes the network in `dir` and returns the nodes' folders, validators first.
+pub(crate) fn init(dir: &Path, shape: &Shape) -> Result<Vec<PathBuf>, Failure> {
+    let Shape { validators, ports, .. } = *shape;
     let empty = fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
     if !empty {
         return Err(Failure::new(1013, Exit::Usage, format!("{} is not empty", dir.display())));
@@ -119,7 +180,14 @@ pub(crate) fn init(dir: &Path, validators: u8, ports: Ports) -> Result<Vec<PathB
         write_node(&node, &file, keys)?;
         nodes.push(node);
     }
-    let genesis = Genesis::development().to_json();
+    let mut accounts = Vec::new();
+    for index in 0..u16::from(shape.providers) {
+        let file = ports.provider_file(validators, index, shape)?;
+        let node = dir.join(&file.name);
+        accounts.push(write_provider(&node, &file)?);
+        nodes.push(node);
+    }
+    let genesis = Genesis::development_for(&accounts).to_json();
     let written = fs::write(dir.join(GENESIS_FILE), genesis);
     written.map_err(|source| {
         Failure::new(1023, Exit::Failure, "the genesis cannot be written").because(source)
@@ -144,23 +212,51 @@ pub(crate) fn reopen(dir: &Path, base: u16) -> Result<Vec<PathBuf>, Failure> {
         let file = ports.file(index)?;
         member.address = file.listen;
         let node = dir.join(&file.name);
-        write_toml(&node.join(super::config::FILE_NAME), &file)?;
+        write_toml(&node.join(FILE_NAME), &file)?;
+        nodes.push(node);
+    }
+    for index in 0.. {
+        let node = dir.join(provider_name(index));
+        if !node.is_dir() {
+            break;
+        }
+        move_provider(&node, ports, (u8::try_from(committee.validators.len()).unwrap_or(u8::MAX), index))?;
         nodes.push(node);
     }
     write_toml(&dir.join(COMMITTEE_FILE), &committee)?;
     Ok(nodes)
 }
 
+/// A provider keeps what its file says of the offer; where it answers and where the ledger is may change.
+fn move_provider(dir: &Path, ports: Ports, (validators, index): (u8, u16)) -> Result<(), Failure> {
+    let path = dir.join(FILE_NAME);
+    let mut file: ProviderNodeFile = read_toml(&path)?;
+    let shape = Shape { validators, providers: 0, period_seconds: 0, dollars_per_gib_month: 0.0, ports };
+    let moved = ports.provider_file(validators, index, &shape)?;
+    (file.door, file.ledger) = (moved.door, moved.ledger);
+    write_toml(&path, &file)
+}
+
 fn write_node(dir: &Path, file: &NodeFile, keys: &ValidatorKeys) -> Result<(), Failure> {
+    write_secret(dir, KEY_FILE, &hex::encode(keys.to_secret_bytes()))?;
+    write_toml(&dir.join(FILE_NAME), file)
+}
+
+/// Makes a key, and returns its account.
+fn write_provider(dir: &Path, file: &ProviderNodeFile) -> Result<Address, Failure> {
+    let signer = PrivateKeySigner::random();
+    write_secret(dir, PROVIDER_KEY_FILE, &hex::encode(signer.to_bytes()))?;
+    write_toml(&dir.join(FILE_NAME), file)?;
+    Ok(signer.address())
+}
+
+fn write_secret(dir: &Path, name: &str, text: &str) -> Result<(), Failure> {
     let refuse = |source: std::io::Error| {
         Failure::new(1023, Exit::Failure, format!("cannot write {}", dir.display())).because(source)
     };
     fs::create_dir_all(dir).map_err(refuse)?;
-    let secret = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.join(KEY_FILE));
-    let written =
-        secret.and_then(|mut secret| secret.write_all(hex::encode(keys.to_secret_bytes()).as_bytes()));
-    written.map_err(refuse)?;
-    write_toml(&dir.join(super::config::FILE_NAME), file)
+    let secret = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.join(name));
+    secret.and_then(|mut secret| secret.write_all(text.as_bytes())).map_err(refuse)
 }
 
 /// Reads a validator's secrets. Errors never quote the file's content.
@@ -175,15 +271,23 @@ fn node_name(index: u16) -> String {
     format!("v{index}")
 }
 
+fn provider_name(index: u16) -> String {
+    format!("p{index}")
+}
+
 const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{NodePorts, Ports, exists, init, read_keys, reopen};
-    use crate::node::config::NodeConfig;
+    use super::{NodePorts, Ports, Shape, exists, init, read_keys, reopen};
+    use crate::node::{config::NodeConfig, provider::config::ProviderConfig, running::is_provider};
     use std::os::unix::fs::PermissionsExt;
+
+    const fn shape(validators: u8, providers: u8, ports: Ports) -> Shape {
+        Shape { validators, providers, period_seconds: 60, dollars_per_gib_month: 0.01, ports }
+    }
 
     #[test]
     fn development_ports_are_the_well_known_ones() {
@@ -206,14 +310,14 @@ mod tests {
     fn a_network_is_written_once_and_keys_are_private() {
         let dir = tempfile::tempdir().unwrap();
         let net = dir.path().join("net");
-        let nodes = init(&net, 4, Ports::Spread { base: 18_000 }).unwrap();
+        let nodes = init(&net, &shape(4, 0, Ports::Spread { base: 18_000 })).unwrap();
         assert!(exists(&net));
         assert_eq!(nodes.len(), 4);
         let key = nodes[0].join("validator.key");
         assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
         read_keys(&key).unwrap();
         assert_eq!(
-            init(&net, 4, Ports::Spread { base: 18_000 }).unwrap_err().error_code().to_string(),
+            init(&net, &shape(4, 0, Ports::Spread { base: 18_000 })).unwrap_err().error_code().to_string(),
             "NX1013"
         );
     }
@@ -222,7 +326,7 @@ mod tests {
     fn a_network_moves_to_other_ports() {
         let dir = tempfile::tempdir().unwrap();
         let net = dir.path().join("net");
-        init(&net, 2, Ports::Development { base: 8080 }).unwrap();
+        init(&net, &shape(2, 0, Ports::Development { base: 8080 })).unwrap();
         let nodes = reopen(&net, 9080).unwrap();
         let config = NodeConfig::read(&nodes[0]).unwrap();
         assert_eq!(config.file.door.unwrap().port(), 9080);
@@ -232,10 +336,27 @@ mod tests {
     }
 
     #[test]
+    fn providers_have_keys_and_ports_of_their_own_and_move_along() {
+        let dir = tempfile::tempdir().unwrap();
+        let net = dir.path().join("net");
+        let nodes = init(&net, &shape(1, 2, Ports::Development { base: 8080 })).unwrap();
+        let read = |index: usize| ProviderConfig::read(&nodes[index]).unwrap().file;
+        assert_eq!((read(1).door.port(), read(2).door.port()), (8130, 8131));
+        assert_eq!(read(2).ledger.rpc, ["http://127.0.0.1:8545"]);
+        let key = nodes[1].join("provider.key");
+        assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_ne!(std::fs::read(key).unwrap(), std::fs::read(nodes[2].join("provider.key")).unwrap());
+        assert_eq!(reopen(&net, 9080).unwrap(), nodes);
+        assert_eq!((read(1).door.port(), read(1).provider.operator), (9130, "p0".to_owned()));
+        assert_eq!(read(1).ledger.rpc, ["http://127.0.0.1:9545"]);
+        assert!(is_provider(&nodes[1]).unwrap() && !is_provider(&nodes[0]).unwrap());
+    }
+
+    #[test]
     fn a_configuration_from_before_the_exchange_is_read() {
         let dir = tempfile::tempdir().unwrap();
         let net = dir.path().join("net");
-        let nodes = init(&net, 1, Ports::Spread { base: 18_000 }).unwrap();
+        let nodes = init(&net, &shape(1, 0, Ports::Spread { base: 18_000 })).unwrap();
         let path = nodes[0].join("node.toml");
         let text = std::fs::read_to_string(&path).unwrap();
         let (before, _) = text.split_once("[exchange]").unwrap();

@@ -1,0 +1,79 @@
+//! The command line's side of the storage market: an account, an object's pieces, and where they are.
+
+mod money;
+mod object;
+mod order;
+mod span;
+mod spool;
+
+pub(crate) use money::{dollars, dollars_of_parts};
+pub(crate) use object::{KeptObject, StoredObject, group_of, kept_objects};
+pub(crate) use order::{Making, make};
+pub(crate) use span::Span;
+
+use crate::{
+    cli::{Door, Key},
+    client::{Client, NodeInfo},
+    deploy::wallet::Wallet,
+    failure::{Exit, Failure},
+};
+use nubes_base::port::Ledger;
+use nubes_ledger::RemoteLedger;
+use nubes_market::{Account, Market, ReadError, SendError, client::BuyError};
+use std::sync::Arc;
+
+/// The node's ledger, over its JSON-RPC.
+pub(crate) async fn ledger(node: &NodeInfo) -> Result<Arc<dyn Ledger>, Failure> {
+    let connected = RemoteLedger::connect(&[node.rpc.http.as_str()]).await;
+    let what =
+        || Failure::new(6002, Exit::Network, format!("the ledger does not answer at {}", node.rpc.http));
+    Ok(Arc::new(connected.map_err(|source| what().because(source))?))
+}
+
+/// Who acts, and through which node.
+#[derive(Debug)]
+pub(crate) struct Customer {
+    pub(crate) client: Client,
+    pub(crate) account: Account,
+}
+
+impl Customer {
+    pub(crate) async fn open(door: &Door, key: &Key) -> Result<Self, Failure> {
+        let client = Client::new(&door.node)?;
+        let node = client.info().await?;
+        let wallet = Wallet::open(key.key_file.as_deref(), &node)?;
+        Ok(Self { account: Account::new(ledger(&node).await?, wallet.into_signer()), client })
+    }
+
+    pub(crate) fn market(&self) -> Market {
+        Market::new(self.account.ledger().clone())
+    }
+}
+
+/// Reads the market without an account.
+pub(crate) async fn market(client: &Client) -> Result<Market, Failure> {
+    Ok(Market::new(ledger(&client.info().await?).await?))
+}
+
+pub(crate) fn unread(source: ReadError) -> Failure {
+    Failure::new(6002, Exit::Network, "the market cannot be read").because(source)
+}
+
+pub(crate) fn unsent(source: SendError) -> Failure {
+    Failure::new(6009, Exit::Failure, "the market was not told").because(source)
+}
+
+pub(crate) fn unbought(error: BuyError) -> Failure {
+    match error {
+        BuyError::Place(source) => {
+            Failure::new(6007, Exit::Failure, "there are not enough offers").because(source)
+        }
+        BuyError::Money { needed, has } => {
+            let what = format!("{} dollars are needed, the account has {}", dollars(needed), dollars(has));
+            Failure::new(6008, Exit::Money, what)
+        }
+        BuyError::Read(source) => unread(source),
+        BuyError::Send(source) => unsent(source),
+        error @ BuyError::Pieces => Failure::new(6012, Exit::Failure, "no order").because(error),
+    }
+}
