@@ -10,3 +10,5 @@ mod exchange;
 mod faults;
 mod guestbook;
 mod hello;
+mod market;
+mod providers;

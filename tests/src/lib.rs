@@ -1,9 +1,11 @@
 //! Drive the built `nubes` binary as a person does: processes, ports, signals, HTTP. Depends on no Nubes crate.
 
+pub mod market;
 mod process;
 mod rpc;
 mod wallet;
 
-pub use process::{Cloud, NodeProcess, binary, free_port_base, nubes, repository};
+pub use market::{Ledger, Storage, is_soak};
+pub use process::{Cloud, NodeProcess, binary, free_port_base, nubes, nubes_json, repository};
 pub use rpc::Rpc;
 pub use wallet::Wallet;

@@ -41,6 +41,14 @@ pub async fn nubes(dir: &Path, args: &[&str]) -> Result<Output> {
     timeout(READY_TIMEOUT, run).await.context("the command did not end")?.context("the command did not start")
 }
 
+/// Runs one command that prints JSON, and expects it to do what it should.
+pub async fn nubes_json(dir: &Path, args: &[&str]) -> Result<Value> {
+    let output = nubes(dir, &[args, &["--json"]].concat()).await?;
+    let error = || String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "nubes {}: {}", args.join(" "), error());
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
 /// A range of ports that no other test of this process uses and that is free now.
 pub fn free_port_base() -> Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
@@ -49,7 +57,7 @@ pub fn free_port_base() -> Result<u16> {
     for _ in 0..80 {
         let step = NEXT.fetch_add(1, Ordering::Relaxed) * PORTS_PER_CLOUD;
         let base = 20_000 + (offset + step) % 40_000;
-        let ports = [0, 1, 2, 3, 4, 10, 11, 12, 13, 14, 20, 21, 22, 23, 40, 41, 465];
+        let ports = [0, 1, 2, 3, 4, 10, 11, 12, 13, 14, 20, 21, 22, 23, 40, 41, 50, 51, 52, 465];
         if ports.iter().all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, base + port)).is_ok()) {
             return Ok(base);
         }

@@ -32,7 +32,7 @@ use std::{
 /// One answer takes at most this long; `submit` waits for finality, see [`crate::local::SUBMIT_WAIT`].
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often the head is asked for.
-const POLL_PERIOD: Duration = Duration::from_millis(250);
+const POLL_PERIOD: Duration = Duration::from_millis(400);
 /// How long a stream waits after a node that did not answer.
 const RETRY_PERIOD: Duration = Duration::from_secs(1);
 const ANSWER_BYTES_MAX: u32 = 64 << 20;
@@ -117,8 +117,12 @@ impl RemoteLedger {
         let block: Option<Block<B256>> = self.ask("eth_getBlockByNumber", rpc_params![at, false]).await?;
         let Some(block) = block else { return Ok(None) };
         let header: Header = block.header.inner.into();
-        let filter = json!({ "blockHash": block.header.hash });
-        let logs: Vec<alloy_rpc_types_eth::Log> = self.ask("eth_getLogs", rpc_params![filter]).await?;
+        let mut logs: Vec<alloy_rpc_types_eth::Log> = Vec::new();
+        // Most blocks are empty, and their headers say so.
+        if !header.logs_bloom.is_zero() {
+            let filter = json!({ "blockHash": block.header.hash });
+            logs = self.ask("eth_getLogs", rpc_params![filter]).await?;
+        }
         let (timestamp, header) = (header.timestamp, Bytes::from(alloy_rlp::encode(&header)));
         if keccak256(&header) != block.header.hash {
             // A chain with other header fields: its blocks can be followed, its headers prove nothing.

@@ -17,6 +17,8 @@ use std::collections::BTreeSet;
 const BATCH_MAX: usize = 20;
 /// How long providers have to take the bytes.
 const ACCEPT_SECONDS: u64 = 3_600;
+/// How long a withdrawal may take to be final.
+const WITHDRAWAL_SECONDS: u64 = 5;
 
 /// A piece that wants a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,16 @@ pub enum BuyError {
     /// Pieces of one order have one length.
     #[error("the pieces differ in length, or there are none")]
     Pieces,
+}
+
+/// Money on the rails, in units of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    pub funds: U256,
+    /// Not locked by deals.
+    pub free: U256,
+    /// Free still when a withdrawal is final: deals lock more each second.
+    pub withdrawable: U256,
 }
 
 /// Buys storage for one account.
@@ -221,11 +233,25 @@ impl<'a> Buyer<'a> {
         Ok(())
     }
 
-    /// What the account has on the rails: funds and what of it is free, in units of the token.
-    pub async fn balance(&self) -> Result<(U256, U256), BuyError> {
+    /// Takes units out of what is free.
+    pub async fn take_out(&self, units: U256) -> Result<(), BuyError> {
+        let receiver = self.account.address();
+        let call = PayRails::withdrawCall { token: TEST_DOLLAR, receiver, units };
+        self.account.send(PAY_RAILS, &call).await?;
+        Ok(())
+    }
+
+    /// What the account has on the rails, in units of the token.
+    pub async fn balance(&self) -> Result<Balance, BuyError> {
         let owner = self.account.address();
         let call = PayRails::accountOfCall { token: TEST_DOLLAR, owner };
         let account = self.market.read(PAY_RAILS, &call).await?;
-        Ok((account.funds / PARTS, (account.funds - account.locked) / PARTS))
+        let free = account.funds - account.locked;
+        let soon = account.rate * U256::from(WITHDRAWAL_SECONDS);
+        Ok(Balance {
+            funds: account.funds / PARTS,
+            free: free / PARTS,
+            withdrawable: free.saturating_sub(soon) / PARTS,
+        })
     }
 }

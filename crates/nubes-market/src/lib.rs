@@ -21,6 +21,8 @@ mod ledger;
 mod place;
 mod price;
 pub mod provider;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use crate::account::{Account, SendError};

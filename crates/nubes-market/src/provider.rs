@@ -55,13 +55,14 @@ pub struct Agent {
     book: Book,
     waits: BTreeMap<Duty, u64>,
     rebuilds: JoinSet<B256>,
+    worked_at: u64,
 }
 
 impl Agent {
     pub fn new(account: Arc<Account>, pieces: Arc<dyn Pieces>, habits: Habits) -> Self {
         let market = Market::new(account.ledger().clone());
         let book = Book::new(market, account.address());
-        Self { account, pieces, habits, book, waits: BTreeMap::new(), rebuilds: JoinSet::new() }
+        Self { account, pieces, habits, book, waits: BTreeMap::new(), rebuilds: JoinSet::new(), worked_at: 0 }
     }
 
     /// Works until `stop`. A transaction that was sent is waited for.
@@ -83,7 +84,11 @@ impl Agent {
                 self.book.note(&next);
                 block = next;
             }
-            self.work(&block, &stop).await;
+            // The ledger counts seconds, and duties follow from its time.
+            if self.worked_at < block.timestamp {
+                self.worked_at = block.timestamp;
+                self.work(&block, &stop).await;
+            }
         }
         self.rebuilds.shutdown().await;
     }
@@ -91,7 +96,7 @@ impl Agent {
     async fn work(&mut self, block: &FinalBlock, stop: &CancellationToken) {
         let now = block.timestamp;
         if let Err(error) = self.book.refresh(now, &*self.pieces, self.habits.repairs).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the market cannot be read");
+            tracing::warn!(error = chain(&error), "the market cannot be read");
             return;
         }
         self.waits.retain(|_, until| now < *until);
@@ -113,8 +118,12 @@ impl Agent {
                     tracing::debug!(?duty, "done");
                     self.book.done(duty);
                 }
+                // Somebody was faster, or the block was.
+                Err(error) if error.is_refusal() => {
+                    tracing::debug!(?duty, error = chain(&error), "refused");
+                }
                 Err(error) => {
-                    tracing::info!(?duty, error = &error as &dyn std::error::Error, "not done");
+                    tracing::warn!(?duty, error = chain(&error), "not done");
                 }
             }
         }
@@ -132,7 +141,7 @@ impl Agent {
             let root = missing.root;
             let done = pieces.rebuild(missing).await;
             if let Err(error) = &done {
-                tracing::warn!(deal, error = error as &dyn std::error::Error, "the piece was not made again");
+                tracing::warn!(deal, error = chain(error), "the piece was not made again");
             }
             root
         });
@@ -144,4 +153,15 @@ impl Agent {
             Err(error) => tracing::error!(%error, "making a piece again broke off"),
         }
     }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
 }

@@ -215,7 +215,7 @@ pub(crate) struct Fetch {
 }
 
 pub(crate) use market::{
-    Deal, DealMake, DealRenew, DealShow, DealTopUp, Ls, Provider, ProviderList, ProviderOffer,
+    Deal, DealMake, DealRenew, DealShow, DealTopUp, DealWithdraw, Ls, Provider, ProviderList, ProviderOffer,
     ProviderStatus, ProviderWithdraw,
 };
 

@@ -52,6 +52,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<(), Failure> {
         Command::Deal(Deal::Show(args)) => block_on(deal::show(args, output)),
         Command::Deal(Deal::TopUp(args)) => block_on(deal::top_up(args, output)),
         Command::Deal(Deal::Renew(args)) => block_on(deal::renew(args, output)),
+        Command::Deal(Deal::Withdraw(args)) => block_on(deal::withdraw(args, output)),
         Command::Provider(Provider::List(args)) => block_on(provider::list(args, output)),
         Command::Provider(Provider::Status(args)) => block_on(provider::status(args, output)),
         Command::Provider(Provider::Offer(args)) => block_on(provider::offer(args, output)),

@@ -2,7 +2,7 @@
 
 use super::{book::Book, duty::Duty};
 use crate::{
-    account::{Account, SendError},
+    account::{Account, SendError, reason},
     ledger::{DealId, Market, ReadError, number},
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -36,6 +36,12 @@ pub(super) enum ActError {
     NoBlock { number: u64 },
     #[error("deal {deal} is not known")]
     UnknownDeal { deal: DealId },
+}
+
+impl ActError {
+    pub(super) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Send(SendError::Refused { .. } | SendError::Reverted { .. }))
+    }
 }
 
 impl Act<'_> {
@@ -94,8 +100,20 @@ impl Act<'_> {
         }
         let prove = PossessionProofs::provePossessionCall { provider, proofs };
         let calls = vec![record, call(POSSESSION_PROOFS, false, &prove)];
-        self.account.send(MULTICALL3, &Multicall3::aggregate3Call { calls }).await?;
-        Ok(())
+        match self.account.send(MULTICALL3, &Multicall3::aggregate3Call { calls: calls.clone() }).await {
+            Err(SendError::Refused { reason }) => Err(self.inner_reason(calls, reason).await.into()),
+            sent => sent.map(|_| ()).map_err(ActError::from),
+        }
+    }
+
+    /// Multicall3 keeps the inner refusal to itself; asked to go on after failures, it tells.
+    async fn inner_reason(&self, mut calls: Vec<Multicall3::Call3>, outer: String) -> SendError {
+        calls.iter_mut().for_each(|call| call.allowFailure = true);
+        let market = Market::new(self.account.ledger().clone());
+        let answers =
+            market.read(MULTICALL3, &Multicall3::aggregate3Call { calls }).await.unwrap_or_default();
+        let inner = answers.iter().rev().find(|answer| !answer.success);
+        SendError::Refused { reason: inner.map_or(outer, |answer| reason(&answer.returnData)) }
     }
 
     /// What is asked for, as the contract itself says once the seed is recorded; here it is recorded for this call only.

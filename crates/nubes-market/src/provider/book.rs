@@ -4,14 +4,28 @@
 use super::duty::{Clock, Duty, JOB_OPEN, JOB_TAKEN, OwnSet, View};
 use crate::ledger::{DealId, Market, ReadError, Stage, number};
 use alloy_primitives::{Address, B256, U256};
-use nubes_base::port::{FinalBlock, MissingPiece, PieceAt, Pieces};
+use alloy_sol_types::SolEvent;
+use nubes_base::port::{FinalBlock, Log, MissingPiece, PieceAt, Pieces};
 use nubes_contracts::{
-    PROVIDER_REGISTRY, ProviderRegistry, REPAIR_JOBS, RepairJobs, STORAGE_DEALS, StorageDeals,
+    POSSESSION_PROOFS, PROVIDER_REGISTRY, PossessionProofs, ProviderRegistry, REPAIR_JOBS, RepairJobs,
+    STORAGE_DEALS, StorageDeals,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pay is collected about this often, in own periods: a settlement looks at 64 of them at most.
 const SETTLE_PERIODS: u64 = 32;
+
+/// Periods of a provider that are remembered as proven.
+const PROVEN_MAX: usize = 64;
+
+/// What has to be read again. At the start all of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct News {
+    is_first: bool,
+    set: bool,
+    listing: bool,
+    claims: bool,
+}
 
 #[derive(Debug)]
 pub(super) struct Book {
@@ -22,6 +36,9 @@ pub(super) struct Book {
     clocks: BTreeMap<Address, Clock>,
     /// Named in a log since the last refresh.
     changed: BTreeSet<DealId>,
+    news: News,
+    /// For each provider, the periods proven since this agent began to follow.
+    proven: BTreeMap<Address, BTreeSet<u64>>,
     /// For each running deal, the next period whose proof was not looked at.
     checked: BTreeMap<DealId, u64>,
     stale: BTreeMap<DealId, u64>,
@@ -29,6 +46,8 @@ pub(super) struct Book {
     here: BTreeSet<B256>,
     rebuilding: BTreeSet<B256>,
     set: OwnSet,
+    /// For which period `set` was read.
+    period: Option<u64>,
     claimable: bool,
     unsettled: BTreeSet<DealId>,
     settled_at: BTreeMap<DealId, u64>,
@@ -45,11 +64,14 @@ impl Book {
             jobs: BTreeMap::new(),
             clocks: BTreeMap::new(),
             changed: BTreeSet::new(),
+            news: News { is_first: true, set: true, listing: true, claims: true },
+            proven: BTreeMap::new(),
             checked: BTreeMap::new(),
             stale: BTreeMap::new(),
             here: BTreeSet::new(),
             rebuilding: BTreeSet::new(),
             set: OwnSet::default(),
+            period: None,
             claimable: false,
             unsettled: BTreeSet::new(),
             settled_at: BTreeMap::new(),
@@ -58,25 +80,49 @@ impl Book {
         }
     }
 
-    /// Marks what a block changed. Every event of deals and jobs begins with the deal's number.
+    /// Marks what a block changed. Every event of deals and jobs begins with the deal's number, those of proofs and
+    /// registry with the provider.
     pub(super) fn note(&mut self, block: &FinalBlock) {
-        let logs = block.logs.iter().filter(|log| log.address == STORAGE_DEALS || log.address == REPAIR_JOBS);
-        for log in logs {
-            if let Some(id) = log.topics.get(1) {
-                self.changed.insert(number(U256::from_be_bytes(id.0)));
+        for log in &block.logs {
+            let Some(first) = log.topics.get(1) else { continue };
+            let is_mine = log.topics.iter().skip(1).any(|topic| Address::from_word(*topic) == self.me);
+            match log.address {
+                STORAGE_DEALS | REPAIR_JOBS => {
+                    // `Claimed` names an account, which is no number of a deal.
+                    self.changed.extend(u64::try_from(U256::from_be_bytes(first.0)).ok());
+                    self.news.claims |= is_mine && log.address == REPAIR_JOBS;
+                }
+                POSSESSION_PROOFS => {
+                    self.news.set |= is_mine;
+                    self.note_proof(log);
+                }
+                PROVIDER_REGISTRY => self.news.listing |= is_mine,
+                _ => {}
             }
         }
     }
 
-    /// Reads what changed.
+    fn note_proof(&mut self, log: &Log) {
+        let proven =
+            PossessionProofs::PossessionProven::decode_raw_log(log.topics.iter().copied(), &log.data);
+        let Ok(PossessionProofs::PossessionProven { provider, period }) = proven else { return };
+        let periods = self.proven.entry(provider).or_default();
+        periods.insert(number(period));
+        if PROVEN_MAX < periods.len() {
+            periods.pop_first();
+        }
+    }
+
+    /// Reads what changed. On a quiet ledger nothing is read.
     pub(super) async fn refresh(
         &mut self,
         now: u64,
         pieces: &dyn Pieces,
         repairs: bool,
     ) -> Result<(), ReadError> {
-        let known = self.deals.last_key_value().map_or(0, |(id, _)| id + 1);
-        self.changed.extend(known..self.market.deal_count().await?);
+        if self.news.is_first {
+            self.changed.extend(0..self.market.deal_count().await?);
+        }
         let ids: Vec<DealId> = self.changed.iter().copied().collect();
         for (id, deal) in self.market.deals(&ids).await? {
             self.stale.remove(&id);
@@ -90,6 +136,7 @@ impl Book {
         self.jobs.extend(self.market.jobs(&lost).await?);
         self.jobs.retain(|_, job| matches!(job.state, JOB_OPEN | JOB_TAKEN));
         self.changed.clear();
+        self.news.is_first = false;
         self.read_own(now).await?;
         self.find_stale(now, repairs).await?;
         self.find_unsettled(now);
@@ -98,17 +145,39 @@ impl Book {
     }
 
     async fn read_own(&mut self, now: u64) -> Result<(), ReadError> {
+        if self.set.clock.period_at(now) != self.period {
+            self.news.set = true;
+        }
+        if self.news.set {
+            self.read_set(now).await?;
+            self.news.set = false;
+        }
+        if self.news.listing {
+            let listing = self.market.listings_of(&[self.me]).await?;
+            self.takes_deals = listing.first().is_some_and(|listing| listing.takes_deals);
+            self.piece_bytes_max = listing.first().map_or(0, |listing| listing.offer.pieceBytesMax);
+            self.news.listing = false;
+        }
+        if self.news.claims {
+            let call = RepairJobs::claimableOfCall { owner: self.me };
+            self.claimable = !self.market.read(REPAIR_JOBS, &call).await?.is_zero();
+            self.news.claims = false;
+        }
+        Ok(())
+    }
+
+    async fn read_set(&mut self, now: u64) -> Result<(), ReadError> {
         let read = self.market.data_set(self.me).await?;
         let clock = Clock { origin: read.set.origin, period_seconds: read.set.periodSeconds };
         let mut own = OwnSet {
             clock,
-            leaves: number(read.leaves),
             opened_periods: read.set.openedPeriods,
             challenge_block: read.set.challengeBlock,
             is_proven: false,
             last_proven: self.set.last_proven,
         };
-        if let Some(period) = clock.period_at(now) {
+        self.period = clock.period_at(now);
+        if let Some(period) = self.period {
             own.is_proven =
                 self.market.proven(&[(self.me, period)]).await?.first().copied().unwrap_or_default();
             if own.is_proven {
@@ -117,11 +186,6 @@ impl Book {
         }
         self.set = own;
         self.clocks.insert(self.me, clock);
-        let listing = self.market.listings_of(&[self.me]).await?;
-        self.takes_deals = listing.first().is_some_and(|listing| listing.takes_deals);
-        self.piece_bytes_max = listing.first().map_or(0, |listing| listing.offer.pieceBytesMax);
-        let call = RepairJobs::claimableOfCall { owner: self.me };
-        self.claimable = !self.market.read(REPAIR_JOBS, &call).await?.is_zero();
         Ok(())
     }
 
@@ -136,8 +200,7 @@ impl Book {
             .map(|(id, _)| *id)
             .collect();
         self.read_clocks(&running).await?;
-        let mut asked = BTreeSet::new();
-        let mut due = Vec::new();
+        let (mut asked, mut due, mut looked) = (BTreeSet::new(), Vec::new(), Vec::new());
         for id in running {
             let Some(deal) = self.deals.get(&id) else { continue };
             let provider = deal.terms.provider;
@@ -148,14 +211,19 @@ impl Book {
             }
             let next = self.checked.get(&id).copied().unwrap_or_default().max(deal.nextPeriod);
             self.checked.insert(id, next);
-            if clock.period_seconds != 0 && clock.end_of(next) <= now {
+            if clock.period_seconds == 0 || now < clock.end_of(next) {
+                continue;
+            }
+            if self.proven.get(&provider).is_some_and(|periods| periods.contains(&next)) {
+                self.checked.insert(id, next + 1);
+                looked.push(id);
+            } else if !self.stale.contains_key(&id) {
                 asked.insert((provider, next));
                 due.push((id, provider, next));
             }
         }
         let asked: Vec<_> = asked.into_iter().collect();
         let proven: BTreeMap<_, _> = asked.iter().copied().zip(self.market.proven(&asked).await?).collect();
-        let mut looked = Vec::new();
         for (id, provider, period) in due {
             let clock = self.clocks.get(&provider).copied().unwrap_or_default();
             if proven.get(&(provider, period)) == Some(&true) {
@@ -242,18 +310,20 @@ impl Book {
         self.deals.get(&id)
     }
 
-    /// The piece of a deal, and where its siblings are: with all providers of the object's other deals that still run.
+    /// The piece of a deal, and where its siblings are: with the providers of the object's other
+    /// deals. Who lost a deal may have the bytes all the same, and some may be here.
     pub(super) async fn missing_piece(&self, id: DealId) -> Option<MissingPiece> {
         let deal = self.deals.get(&id)?;
         let siblings: Vec<&StorageDeals::Deal> = self
             .deals
-            .values()
-            .filter(|other| {
-                other.client == deal.client
+            .iter()
+            .filter(|(other_id, other)| {
+                **other_id != id
+                    && other.client == deal.client
                     && other.terms.group == deal.terms.group
-                    && other.terms.provider != self.me
-                    && Stage::of(other.state).is_running()
+                    && (Stage::of(other.state).is_running() || Stage::of(other.state) == Stage::Lost)
             })
+            .map(|(_, other)| other)
             .collect();
         let calls: Vec<_> = siblings
             .iter()

@@ -5,8 +5,8 @@ use alloy_primitives::{Address, B256, keccak256};
 use nubes_contracts::{RepairJobs, StorageDeals};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Watchers come one after the other, at most so many seconds apart.
-const TURNS_SECONDS: u64 = 6;
+/// Watchers come one after the other, spread over a proving period, and over so many seconds at most.
+const TURNS_SECONDS_MAX: u64 = 60;
 /// For so many of the lost deal's periods a job is left to those who have no piece of the object.
 const STRANGERS_FIRST_PERIODS: u64 = 2;
 
@@ -84,7 +84,6 @@ impl Clock {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OwnSet {
     pub clock: Clock,
-    pub leaves: u64,
     /// Counted from one; zero: none.
     pub opened_periods: u64,
     pub challenge_block: u64,
@@ -124,7 +123,7 @@ pub fn duties(view: &View<'_>, repairs: bool) -> Vec<Duty> {
         }
         if let Some(since) = view.stale.get(id)
             && (deal.terms.provider == view.me || repairs)
-            && turn(view.me, *id) + since <= view.now
+            && turn(view.me, *id, deal) + since <= view.now
         {
             duties.push(Duty::Poke { deal: *id });
         }
@@ -142,7 +141,11 @@ pub fn duties(view: &View<'_>, repairs: bool) -> Vec<Duty> {
 fn proving(view: &View<'_>) -> Vec<Duty> {
     let Some(period) = view.set.clock.period_at(view.now) else { return Vec::new() };
     if view.set.opened_periods != period + 1 {
-        return if view.set.leaves == 0 { Vec::new() } else { vec![Duty::Open { period }] };
+        // Pieces on their way out are still counted, and an opening that would leave none is refused.
+        let owes = view.deals.values().any(|deal| {
+            deal.terms.provider == view.me && Stage::of(deal.state).is_running() && deal.firstPeriod <= period
+        });
+        return if owes { vec![Duty::Open { period }] } else { Vec::new() };
     }
     // A block's hash is known to contracts of the blocks behind it.
     if view.set.is_proven || view.head <= view.set.challenge_block {
@@ -169,7 +172,8 @@ fn keeping(view: &View<'_>, id: DealId, deal: &StorageDeals::Deal) -> Option<Dut
     if view.unsettled.contains(&id) {
         return Some(Duty::Settle { deal: id });
     }
-    let is_over = matches!(stage, Stage::Ended | Stage::Lost);
+    // What was lost on paper only may be what its object is repaired from.
+    let is_over = stage == Stage::Ended || (stage == Stage::Lost && !view.jobs.contains_key(&id));
     (is_over && is_here && !is_owed(view, root)).then_some(Duty::Erase { deal: id })
 }
 
@@ -199,7 +203,7 @@ fn repairing(view: &View<'_>, id: DealId, job: &RepairJobs::Job) -> Option<Duty>
             let is_running = Stage::of(replacement.state).is_running();
             (is_running && view.now <= job.deadline).then_some(Duty::Complete { job: id, period: proven })
         }
-        JOB_TAKEN => (job.deadline + turn(view.me, id) < view.now).then_some(Duty::TimeOut { job: id }),
+        JOB_TAKEN => (job.deadline + turn(view.me, id, lost) < view.now).then_some(Duty::TimeOut { job: id }),
         _ => None,
     }
 }
@@ -219,13 +223,19 @@ fn can_take(view: &View<'_>, id: DealId, lost: &StorageDeals::Deal) -> bool {
         && terms.leafCount.saturating_mul(32) <= view.piece_bytes_max
         // What would end before it is proven pays nothing.
         && view.now + 3 * period < lost.end
-        && lost.closedAt + turn(view.me, id) + wait <= view.now
+        && lost.closedAt + turn(view.me, id, lost) + wait <= view.now
 }
 
 /// Whose turn it is, in seconds: different for each watcher and deal.
-fn turn(me: Address, deal: DealId) -> u64 {
-    let hash = keccak256([me.as_slice(), &deal.to_be_bytes()].concat());
-    u64::from(hash[0]) % TURNS_SECONDS
+fn turn(me: Address, id: DealId, deal: &StorageDeals::Deal) -> u64 {
+    let hash = keccak256([me.as_slice(), &id.to_be_bytes()].concat());
+    // The provider itself does not wait: it knows first.
+    let turns = if deal.terms.provider == me {
+        1
+    } else {
+        u64::from(deal.terms.periodSeconds).min(TURNS_SECONDS_MAX)
+    };
+    u64::from(hash[0]) % turns.max(1)
 }
 
 /// Deals are numbered in words of the ledger and in integers here.

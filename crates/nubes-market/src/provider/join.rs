@@ -52,7 +52,8 @@ pub enum JoinError {
     Period { period_seconds: u64, asked: u64 },
 }
 
-/// Makes the ledger say what the offer says; what it says already is left as it is.
+/// Makes the ledger say what the offer says; what it says already is left as it is. Price and limits are those of the first
+/// registration, or what was set on the ledger since.
 pub async fn join(account: &Account, offer: &Offer) -> Result<(), JoinError> {
     let market = Market::new(account.ledger().clone());
     let provider = account.address();
@@ -67,8 +68,13 @@ pub async fn join(account: &Account, offer: &Offer) -> Result<(), JoinError> {
     }
     let attributes = attributes(offer)?;
     let call = ProviderRegistry::profileOfCall { provider };
-    let wanted = profile(offer);
-    if market.read(PROVIDER_REGISTRY, &call).await? != wanted {
+    let known = market.read(PROVIDER_REGISTRY, &call).await?;
+    let mut wanted = profile(offer);
+    if !known.uri.is_empty() {
+        // Prices change on the ledger from then on, and a restart does not change them back.
+        wanted.offer = known.offer.clone();
+    }
+    if known != wanted {
         account.send(PROVIDER_REGISTRY, &ProviderRegistry::registerCall { profile: wanted }).await?;
     }
     let call = ProviderRegistry::attributesOfCall { provider };

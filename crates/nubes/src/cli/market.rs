@@ -27,6 +27,8 @@ pub(crate) enum Deal {
     TopUp(DealTopUp),
     /// Keep an object for longer
     Renew(DealRenew),
+    /// Take out money that is not locked; deals that it was meant for run out
+    Withdraw(DealWithdraw),
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +90,16 @@ pub(crate) struct DealRenew {
     /// How much longer
     #[arg(long = "for", value_name = "SPAN", default_value = "30d")]
     pub(crate) span: Span,
+    #[command(flatten)]
+    pub(crate) key: Key,
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DealWithdraw {
+    /// All that is free, if not given
+    pub(crate) dollars: Option<f64>,
     #[command(flatten)]
     pub(crate) key: Key,
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use super::{deploy::confirm, ls};
 use crate::{
-    cli::{DealMake, DealRenew, DealShow, DealTopUp},
+    cli::{DealMake, DealRenew, DealShow, DealTopUp, DealWithdraw},
     client::Client,
     failure::{Exit, Failure},
     market::{
@@ -16,7 +16,7 @@ use alloy_primitives::U256;
 use cid::Cid;
 use nubes_market::{
     Stage, Stages,
-    client::{Buyer, Quote},
+    client::{Balance, Buyer, Quote},
 };
 use nubes_storage::pieces::Coding;
 use serde_json::{Value, json};
@@ -173,7 +173,7 @@ pub(super) async fn top_up(args: DealTopUp, output: Output) -> Result<(), Failur
             }
         }
     }
-    let (funds, free) = buyer.balance().await.map_err(unbought)?;
+    let Balance { funds, free, .. } = buyer.balance().await.map_err(unbought)?;
     let text = format!(
         "{} $ on the rails, {} $ of it free; {} deals revived",
         dollars(funds),
@@ -220,5 +220,19 @@ pub(super) async fn renew(args: DealRenew, output: Output) -> Result<(), Failure
     let text = format!("{} deals of {cid} last {} longer, for {} $", pieces.len(), args.span, dollars(cost));
     output
         .result(&text, &json!({ "cid": cid.to_string(), "deals": pieces.len(), "units": cost.to_string() }));
+    Ok(())
+}
+
+pub(super) async fn withdraw(args: DealWithdraw, output: Output) -> Result<(), Failure> {
+    let customer = Customer::open(&args.door, &args.key).await?;
+    let buyer = Buyer::new(&customer.account);
+    let Balance { withdrawable: free, .. } = buyer.balance().await.map_err(unbought)?;
+    let asked = args.dollars.map(units).transpose()?.map_or(free, U256::from);
+    if free < asked {
+        let what = format!("{} $ are free, {} $ are asked for", dollars(free), dollars(asked));
+        return Err(Failure::new(6008, Exit::Money, what));
+    }
+    buyer.take_out(asked).await.map_err(unbought)?;
+    output.result(&format!("{} $ withdrawn", dollars(asked)), &json!({ "units": asked.to_string() }));
     Ok(())
 }

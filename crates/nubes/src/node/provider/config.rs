@@ -45,7 +45,7 @@ pub(crate) struct ProviderFile {
     /// Address that clients use; absent: the door's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) uri: Option<String>,
-    /// Dollars for 1 GiB and 30 days.
+    /// Dollars for 1 GiB and 30 days, at the first start; `nubes provider offer` changes it.
     pub(crate) dollars_per_gib_month: f64,
     /// Put up as stake when there is none, or too little for new deals.
     pub(crate) stake_dollars: f64,

@@ -23,7 +23,7 @@ use axum::{
 };
 use futures_util::StreamExt;
 use http::{StatusCode, header};
-use nubes_contracts::{STORAGE_DEALS, StorageDeals};
+use nubes_contracts::{PROVIDER_REGISTRY, ProviderRegistry, STORAGE_DEALS, StorageDeals};
 use nubes_market::{Account, Market, Stage, price_per_second, provider::Offer};
 use nubes_storage::pieces::{Incoming, Label, LabelError, ReceiveError, Root, encode_cells};
 use serde::Deserialize;
@@ -147,7 +147,9 @@ impl Door {
                 && Stage::of(deal.state) == Stage::Proposed
         });
         let terms = deal.ok_or(TakeError::NoDeal { deal: id })?.terms;
-        let asks = price_per_second(terms.leafCount, self.offer.units_per_gib_month);
+        let offer = ProviderRegistry::offerOfCall { provider: self.account.address() };
+        let offer = self.market.read(PROVIDER_REGISTRY, &offer).await?;
+        let asks = price_per_second(terms.leafCount, offer.pricePerGibMonth);
         if terms.pricePerSecond < asks {
             return Err(TakeError::Price { deal: id, pays: terms.pricePerSecond, asks });
         }
@@ -242,7 +244,7 @@ async fn about(State(door): State<Arc<Door>>) -> Response {
     let offer = &door.offer;
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"), "provider": door.account.address(), "uri": offer.uri,
-        "unitsPerGibMonth": offer.units_per_gib_month.to_string(), "region": offer.region, "operator": offer.operator,
+        "region": offer.region, "operator": offer.operator,
         "periodSeconds": offer.period_seconds, "pieceBytesMax": offer.piece_bytes_max,
     }))
     .into_response()

@@ -1,0 +1,125 @@
+//! One client, a few providers: prices, a life without money, and what goes wrong on the way.
+
+use nubes_tests::{Storage, nubes};
+use serde_json::Value;
+use std::path::Path;
+
+fn same(_: usize, text: String) -> String {
+    text
+}
+
+async fn add(storage: &Storage, bytes: usize) -> String {
+    std::fs::write(storage.dir.join("object.bin"), vec![7; bytes]).unwrap();
+    let added = storage.run(&["add", "object.bin"]).await.unwrap();
+    added["cid"].as_str().unwrap().to_owned()
+}
+
+async fn read(storage: &Storage, cid: &str, to: &str) -> Vec<u8> {
+    storage.run(&["get", cid, "--from-providers", "--output", to]).await.unwrap();
+    std::fs::read(storage.dir.join(to)).unwrap()
+}
+
+async fn error(storage: &Storage, args: &[&str]) -> (String, Option<i32>) {
+    let door = storage.door();
+    let args = [args, &["--node", &door, "--json"]].concat();
+    let output = nubes(&storage.dir, &args).await.unwrap();
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap_or_else(|_| panic!("{output:?}"));
+    (error["error"]["code"].as_str().unwrap().to_owned(), output.status.code())
+}
+
+async fn stage(storage: &Storage, cid: &str, stage: &str) {
+    storage.wait(cid, stage, |object| object["stage"] == stage).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deal_without_money_is_read_until_it_ends_and_lives_again_with_money_slow() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage::start(dir.path(), (3, "10"), same).await.unwrap();
+    let cid = add(&storage, 300_000).await;
+    let stages = ["--read-only", "12s", "--grace", "12s", "--notice", "15s", "--yes"];
+    let make = ["deal", "make", &cid, "--product", "copies-3", "--for", "1h"];
+    let made = storage.run(&[make.as_slice(), &stages].concat()).await.unwrap();
+    assert_eq!((&made["healthy"], &made["stage"]), (&Value::from(3), &Value::from("active")), "{made}");
+    // The hour's money is the client's until it is earned. What was put aside for the stages stays.
+    storage.run(&["deal", "withdraw"]).await.unwrap();
+    for name in ["read-only", "grace", "notice"] {
+        stage(&storage, &cid, name).await;
+        assert_eq!(read(&storage, &cid, name).await, vec![7; 300_000], "{name}");
+    }
+    let topped = storage.run(&["deal", "top-up", "5"]).await.unwrap();
+    assert_eq!(topped["notActive"].as_array().unwrap().len(), 0, "{topped}");
+    stage(&storage, &cid, "active").await;
+    assert_eq!(read(&storage, &cid, "alive").await, vec![7; 300_000]);
+    storage.run(&["deal", "renew", &cid, "--for", "1h"]).await.unwrap();
+
+    storage.run(&["deal", "withdraw"]).await.unwrap();
+    storage.wait(&cid, "the end", |object| object["healthy"] == 0 && object["answering"] == 0).await.unwrap();
+    let gone = ["get", &cid, "--from-providers", "--output", "gone"];
+    assert_eq!(error(&storage, &gone).await, ("NX6011".to_owned(), Some(1)));
+    storage.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn prices_are_shown_before_anything_is_paid_and_what_cannot_be_is_refused_slow() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage::start(dir.path(), (3, "10"), same).await.unwrap();
+    let cid = add(&storage, 100_000).await;
+    let plan = storage.run(&["deal", "make", &cid, "--plan"]).await.unwrap();
+    assert_eq!(
+        (&plan["product"], plan["providers"].as_array().unwrap().len()),
+        (&Value::from("copies-3"), 3)
+    );
+    assert_eq!(error(&storage, &["deal", "show", &cid]).await, ("NX6011".to_owned(), Some(4)));
+    assert_eq!(
+        error(&storage, &["deal", "make", &cid]).await,
+        ("NX1020".to_owned(), Some(2)),
+        "nobody confirms"
+    );
+    let many = ["deal", "make", &cid, "--product", "rs-2-4", "--yes"];
+    assert_eq!(error(&storage, &many).await, ("NX6007".to_owned(), Some(1)));
+    let elsewhere = ["deal", "make", &cid, "--region", "moon", "--yes"];
+    assert_eq!(error(&storage, &elsewhere).await, ("NX6007".to_owned(), Some(1)));
+    let listed = storage.run(&["ls"]).await.unwrap();
+    assert_eq!(listed["objects"].as_array().unwrap().len(), 0, "{listed}");
+    let poor = dir.path().join("poor.key");
+    std::fs::write(&poor, "11".repeat(32)).unwrap();
+    let poor = ["deal", "make", &cid, "--yes", "--key-file", poor.to_str().unwrap()];
+    assert_eq!(error(&storage, &poor).await, ("NX6008".to_owned(), Some(3)));
+    uploads_need_a_deal(&storage, dir.path()).await;
+
+    let key = storage.key(0);
+    storage.run(&["provider", "offer", "--close", "--key-file", &key]).await.unwrap();
+    let closed = ["deal", "make", &cid, "--product", "copies-3", "--yes"];
+    assert_eq!(error(&storage, &closed).await, ("NX6007".to_owned(), Some(1)));
+    storage.run(&["provider", "offer", "--open", "--price", "1", "--key-file", &key]).await.unwrap();
+    storage.run(&closed).await.unwrap();
+    let again = storage.run(&closed).await.unwrap();
+    assert_eq!(again["quote"], Value::Null, "what is kept already is not bought again: {again}");
+    let listed = storage.run(&["ls", "--health"]).await.unwrap();
+    assert_eq!(
+        (&listed["objects"][0]["cid"], &listed["objects"][0]["answering"]),
+        (&cid.clone().into(), &3.into())
+    );
+    assert_eq!(read(&storage, &cid, "back.bin").await, vec![7; 100_000]);
+    storage.stop().await.unwrap();
+}
+
+/// Nothing gets onto a provider's disk without a deal for it.
+async fn uploads_need_a_deal(storage: &Storage, dir: &Path) {
+    let http = reqwest::Client::new();
+    let listed = storage.run(&["provider", "list"]).await.unwrap();
+    let uri = listed["providers"][0]["uri"].as_str().unwrap();
+    for (path, status) in [
+        (format!("{}?deal=0", "ab".repeat(32)), 403),
+        ("nonsense?deal=0".to_owned(), 400),
+        (format!("{}?deal=x", "ab".repeat(32)), 400),
+        ("ab".repeat(32), 400),
+    ] {
+        let answer = http.put(format!("{uri}/api/v1/pieces/{path}")).body(vec![1; 64]).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+    }
+    let cells = format!("{uri}/api/v1/pieces/{}/cells?from=0&to=1", "ab".repeat(32));
+    assert_eq!(http.get(cells).send().await.unwrap().status(), 404);
+    let kept = std::fs::read_dir(dir.join("net/p0/data/pieces")).unwrap().count();
+    assert_eq!(kept, 0);
+}

@@ -1,0 +1,204 @@
+//! Twenty providers, half of which die: nothing is lost, and the ledger tells all of it to the unit.
+
+use alloy_primitives::{Address, U256};
+use nubes_tests::{
+    Storage, is_soak,
+    market::{
+        Claimed, Deposited, FaultExecuted, JobDone, JobOpened, JobTaken, PossessionProven, RailSettled,
+    },
+    nubes,
+};
+use serde_json::Value;
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+const PROVIDERS: usize = 20;
+/// The client: first of the development accounts.
+const CLIENT: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+
+/// Reads the object from its providers again and again, and compares every byte.
+async fn read_on(dir: PathBuf, door: String, cid: String, stop: Arc<AtomicBool>, reads: Arc<AtomicUsize>) {
+    let expected = std::fs::read(dir.join("object.bin")).unwrap();
+    while !stop.load(Ordering::Relaxed) {
+        let round = reads.load(Ordering::Relaxed);
+        let name = format!("read-{round}.bin");
+        let args = ["get", &cid, "--from-providers", "--output", &name, "--node", &door];
+        let output = nubes(&dir, &args).await.unwrap();
+        assert!(output.status.success(), "read {round}: {}", String::from_utf8_lossy(&output.stderr));
+        let read = dir.join(&name);
+        assert!(std::fs::read(&read).unwrap() == expected, "read {round} gave other bytes");
+        std::fs::remove_file(read).unwrap();
+        reads.fetch_add(1, Ordering::Relaxed);
+        // Leaves the providers of this machine something of it.
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+}
+
+fn pieces(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder.join("data/pieces")).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.extension().is_some_and(|extension| extension == "piece")).collect()
+}
+
+/// Flips one bit in each 64 KiB of the provider's piece; returns the piece and its right bytes.
+fn flip_bits(folder: &Path) -> (PathBuf, Vec<u8>) {
+    let path = pieces(folder).into_iter().next().unwrap();
+    let right = std::fs::read(&path).unwrap();
+    let mut wrong = right.clone();
+    for place in (0..wrong.len()).step_by(65_536) {
+        wrong[place] ^= 4;
+    }
+    std::fs::write(&path, wrong).unwrap();
+    (path, right)
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            // Another process does it; its files are all there is to see.
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(2), wait)
+        .await
+        .unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+fn is_whole(object: &Value) -> bool {
+    object["healthy"] == 20 && object["answering"] == 20
+}
+
+fn lost(object: &Value) -> usize {
+    object["pieces"].as_array().unwrap().iter().filter(|piece| piece["stage"] == "lost").count()
+}
+
+async fn make(storage: &Storage, bytes: usize) -> String {
+    let mut state = 1u32;
+    let object: Vec<u8> = (0..bytes)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        })
+        .collect();
+    std::fs::write(storage.dir.join("object.bin"), object).unwrap();
+    let added = storage.run(&["add", "object.bin"]).await.unwrap();
+    let cid = added["cid"].as_str().unwrap().to_owned();
+    let made =
+        storage.run(&["deal", "make", &cid, "--product", "rs-10-20", "--for", "1h", "--yes"]).await.unwrap();
+    assert_eq!(
+        (&made["healthy"], &made["quote"]["providers"].as_array().unwrap().len()),
+        (&Value::from(20), &20)
+    );
+    cid
+}
+
+#[tokio::test]
+async fn ten_of_twenty_providers_die_and_nothing_is_lost_slow() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = if is_soak() { 200 << 20 } else { 20 << 20 };
+    let often = |_, text: String| text.replace("check_seconds = 86400", "check_seconds = 5");
+    let mut storage = Storage::start(dir.path(), (PROVIDERS, "20"), often).await.unwrap();
+    let cid = make(&storage, bytes).await;
+    let (stop, reads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let reader =
+        read_on(storage.dir.clone(), storage.door(), cid.clone(), Arc::clone(&stop), Arc::clone(&reads));
+    let mut reader = tokio::task::spawn(reader);
+    let object = tokio::select! {
+        // A wrong read ends the test at once.
+        done = &mut reader => panic!("reading ended: {done:?}"),
+        object = die_and_return(&mut storage, &cid, &reads) => object,
+    };
+    stop.store(true, Ordering::Relaxed);
+    reader.await.unwrap();
+    check_ledger(&storage, &object, (bytes, reads.load(Ordering::Relaxed))).await;
+    storage.stop().await.unwrap();
+}
+
+async fn die_and_return(storage: &mut Storage, cid: &str, reads: &AtomicUsize) -> Value {
+    for provider in [0, 1] {
+        let (path, right) = flip_bits(&storage.folder(provider));
+        until("the damaged piece is made again", || std::fs::read(&path).is_ok_and(|now| now == right)).await;
+    }
+
+    for provider in 10..PROVIDERS {
+        storage.kill_provider(provider).await.unwrap();
+    }
+    for provider in 10..13 {
+        std::fs::remove_dir_all(storage.folder(provider).join("data")).unwrap();
+    }
+    storage.wait(cid, "the ledger knows of ten lost pieces", |object| lost(object) == 10).await.unwrap();
+    let before = reads.load(Ordering::Relaxed);
+    for provider in 10..PROVIDERS {
+        storage.run_provider(provider).await.unwrap();
+    }
+    let object = storage.wait(cid, "twenty pieces are healthy", is_whole).await.unwrap();
+    let during = reads.load(Ordering::Relaxed);
+    assert!(before > 0 && during > before, "{before} reads before the repair, {during} in all");
+    object
+}
+
+/// Proofs, slashes, bounties and payments, and whether they add up.
+async fn check_ledger(storage: &Storage, object: &Value, (bytes, reads): (usize, usize)) {
+    let ledger = storage.ledger();
+    let wait = async {
+        // Bounties are claimed once a repaired piece is proven.
+        while ledger.events::<JobDone>().await.unwrap().len() < 10 {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(2), wait).await.expect("ten repairs are paid");
+    let mut earned = U256::ZERO;
+    for provider in 0..PROVIDERS {
+        let key = storage.key(provider);
+        let withdrawn = storage.run(&["provider", "withdraw", "--key-file", &key]).await.unwrap();
+        earned += withdrawn["units"].as_str().unwrap().parse::<U256>().unwrap();
+    }
+    let faults = ledger.events::<FaultExecuted>().await.unwrap();
+    let slashed: U256 = faults.iter().map(|fault| fault.slashed).sum();
+    let opened = ledger.events::<JobOpened>().await.unwrap();
+    let deposits: U256 = ledger.events::<JobTaken>().await.unwrap().iter().map(|job| job.deposit).sum();
+    let done = ledger.events::<JobDone>().await.unwrap();
+    let paid: U256 = done.iter().map(|job| job.units).sum();
+    let claimed: U256 = ledger.events::<Claimed>().await.unwrap().iter().map(|claim| claim.units).sum();
+    let settled: U256 = ledger.events::<RailSettled>().await.unwrap().iter().map(|rail| rail.amount).sum();
+    let deposited: U256 =
+        ledger.events::<Deposited>().await.unwrap().iter().map(|deposit| deposit.units).sum();
+    let proven = ledger.events::<PossessionProven>().await.unwrap().len();
+
+    assert!(opened.len() == 10 && done.len() == 10, "{} jobs, {} repaired", opened.len(), done.len());
+    assert!(faults.len() >= 30, "three proofs are missed before a deal is lost");
+    assert_eq!(
+        opened.iter().map(|job| job.bounty).sum::<U256>() + deposits,
+        paid,
+        "who repairs gets stake and deposit"
+    );
+    let mut stakes = U256::ZERO;
+    let mut owners: Vec<Address> = vec![CLIENT.parse().unwrap()];
+    for provider in 0..PROVIDERS {
+        let address = storage.provider(provider).unwrap();
+        let status = storage.run(&["provider", "status", &address.to_string()]).await.unwrap();
+        stakes += status["stakeUnits"].as_str().unwrap().parse::<U256>().unwrap();
+        owners.push(address);
+    }
+    assert_eq!(
+        stakes + slashed,
+        U256::from(20_000_000_000u64),
+        "stakes are what was put up without what was slashed"
+    );
+    ledger.check_books(stakes, &owners).await.unwrap();
+    let distinct: std::collections::BTreeSet<String> =
+        object["pieces"].as_array().unwrap().iter().map(|piece| piece["provider"].to_string()).collect();
+    println!(
+        "object {bytes} bytes, {reads} reads right\nproofs made {proven}, missed {}, slashed {slashed} units\n\
+         jobs {}, bounties and deposits paid {paid}, claimed {claimed} units\n\
+         deposited {deposited} units, settled {settled} parts, withdrawn {earned} units\n\
+         twenty pieces at {} providers",
+        faults.len(),
+        done.len(),
+        distinct.len(),
+    );
+}
