@@ -11,4 +11,5 @@ mod faults;
 mod guestbook;
 mod hello;
 mod market;
+mod pins;
 mod providers;

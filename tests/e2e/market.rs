@@ -23,7 +23,8 @@ async fn error(storage: &Storage, args: &[&str]) -> (String, Option<i32>) {
     let door = storage.door();
     let args = [args, &["--node", &door, "--json"]].concat();
     let output = nubes(&storage.dir, &args).await.unwrap();
-    let error: Value = serde_json::from_slice(&output.stderr).unwrap_or_else(|_| panic!("{output:?}"));
+    assert!(!output.status.success(), "{output:?}");
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
     (error["error"]["code"].as_str().unwrap().to_owned(), output.status.code())
 }
 

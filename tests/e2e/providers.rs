@@ -34,8 +34,6 @@ async fn read_on(dir: PathBuf, door: String, cid: String, stop: Arc<AtomicBool>,
         assert!(std::fs::read(&read).unwrap() == expected, "read {round} gave other bytes");
         std::fs::remove_file(read).unwrap();
         reads.fetch_add(1, Ordering::Relaxed);
-        // Leaves the providers of this machine something of it.
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     }
 }
 
@@ -56,16 +54,14 @@ fn flip_bits(folder: &Path) -> (PathBuf, Vec<u8>) {
     (path, right)
 }
 
-async fn until(what: &str, holds: impl Fn() -> bool) {
+async fn until(storage: &Storage, what: &str, holds: impl Fn() -> bool) {
     let wait = async {
         while !holds() {
-            // Another process does it; its files are all there is to see.
-            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            storage.next_block().await.unwrap();
         }
     };
-    tokio::time::timeout(std::time::Duration::from_mins(2), wait)
-        .await
-        .unwrap_or_else(|_| panic!("never: {what}"));
+    let seen = tokio::time::timeout(std::time::Duration::from_mins(2), wait).await;
+    assert!(seen.is_ok(), "never: {what}");
 }
 
 fn is_whole(object: &Value) -> bool {
@@ -106,14 +102,15 @@ async fn ten_of_twenty_providers_die_and_nothing_is_lost_slow() {
     let (stop, reads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let reader =
         read_on(storage.dir.clone(), storage.door(), cid.clone(), Arc::clone(&stop), Arc::clone(&reads));
-    let mut reader = tokio::task::spawn(reader);
+    let mut readers = tokio::task::JoinSet::new();
+    readers.spawn(reader);
     let object = tokio::select! {
         // A wrong read ends the test at once.
-        done = &mut reader => panic!("reading ended: {done:?}"),
+        done = readers.join_next() => unreachable!("reading ended: {done:?}"),
         object = die_and_return(&mut storage, &cid, &reads) => object,
     };
     stop.store(true, Ordering::Relaxed);
-    reader.await.unwrap();
+    readers.join_next().await.unwrap().unwrap();
     check_ledger(&storage, &object, (bytes, reads.load(Ordering::Relaxed))).await;
     storage.stop().await.unwrap();
 }
@@ -121,7 +118,10 @@ async fn ten_of_twenty_providers_die_and_nothing_is_lost_slow() {
 async fn die_and_return(storage: &mut Storage, cid: &str, reads: &AtomicUsize) -> Value {
     for provider in [0, 1] {
         let (path, right) = flip_bits(&storage.folder(provider));
-        until("the damaged piece is made again", || std::fs::read(&path).is_ok_and(|now| now == right)).await;
+        until(storage, "the damaged piece is made again", || {
+            std::fs::read(&path).is_ok_and(|now| now == right)
+        })
+        .await;
     }
 
     for provider in 10..PROVIDERS {
@@ -147,10 +147,10 @@ async fn check_ledger(storage: &Storage, object: &Value, (bytes, reads): (usize,
     let wait = async {
         // Bounties are claimed once a repaired piece is proven.
         while ledger.events::<JobDone>().await.unwrap().len() < 10 {
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            storage.next_block().await.unwrap();
         }
     };
-    tokio::time::timeout(std::time::Duration::from_mins(2), wait).await.expect("ten repairs are paid");
+    tokio::time::timeout(std::time::Duration::from_mins(2), wait).await.unwrap();
     let mut earned = U256::ZERO;
     for provider in 0..PROVIDERS {
         let key = storage.key(provider);
@@ -192,7 +192,7 @@ async fn check_ledger(storage: &Storage, object: &Value, (bytes, reads): (usize,
     ledger.check_books(stakes, &owners).await.unwrap();
     let distinct: std::collections::BTreeSet<String> =
         object["pieces"].as_array().unwrap().iter().map(|piece| piece["provider"].to_string()).collect();
-    println!(
+    say(&format!(
         "object {bytes} bytes, {reads} reads right\nproofs made {proven}, missed {}, slashed {slashed} units\n\
          jobs {}, bounties and deposits paid {paid}, claimed {claimed} units\n\
          deposited {deposited} units, settled {settled} parts, withdrawn {earned} units\n\
@@ -200,5 +200,10 @@ async fn check_ledger(storage: &Storage, object: &Value, (bytes, reads): (usize,
         faults.len(),
         done.len(),
         distinct.len(),
-    );
+    ));
+}
+
+#[expect(clippy::print_stdout, reason = "figures that a person reads with `--no-capture`")]
+fn say(text: &str) {
+    println!("{text}");
 }

@@ -6,34 +6,25 @@ import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { withBitswap } from "@helia/bitswap";
-import { withLibp2pLight } from "@helia/libp2p";
 import { unixfs } from "@helia/unixfs";
 import * as dagPb from "@ipld/dag-pb";
-import { identify } from "@libp2p/identify";
-import { noise } from "@libp2p/noise";
-import { tcp } from "@libp2p/tcp";
-import { webSockets } from "@libp2p/websockets";
-import { yamux } from "@libp2p/yamux";
 import { multiaddr } from "@multiformats/multiaddr";
-import { MemoryBlockstore } from "blockstore-core";
-import { MemoryDatastore } from "datastore-core";
-import { createHeliaLight } from "helia";
 import { importer } from "ipfs-unixfs-importer";
 import { CID } from "multiformats/cid";
 import { addToNode, digest, digestOf, nodeFetches, nubes, parts, speed, withFolder } from "./content.mjs";
 import { exchangeAddresses } from "./endpoints.mjs";
+import { heliaAddress, withHelia } from "./helia.mjs";
 
 const MIB = 1 << 20;
 const ENTRIES = 20_000;
 const PARALLEL_BLOCKS = 200;
 const PATIENCE_MS = 240_000;
-const TRANSPORTS = {
-  tcp: { make: tcp, listen: "/ip4/127.0.0.1/tcp/0", toHelia: [1 << 10, 20 * MIB, 200 * MIB], toNode: [1 << 10, 20 * MIB] },
-  ws: { make: webSockets, listen: "/ip4/127.0.0.1/tcp/0/ws", toHelia: [1 << 10, 20 * MIB], toNode: [1 << 10, 20 * MIB, 200 * MIB] },
+const SIZES = {
+  tcp: { toHelia: [1 << 10, 20 * MIB, 200 * MIB], toNode: [1 << 10, 20 * MIB] },
+  ws: { toHelia: [1 << 10, 20 * MIB], toNode: [1 << 10, 20 * MIB, 200 * MIB] },
 };
 
-for (const [name, { toHelia, toNode }] of Object.entries(TRANSPORTS)) {
+for (const [name, { toHelia, toNode }] of Object.entries(SIZES)) {
   for (const bytes of toHelia) {
     test(`Helia fetches ${bytes} bytes from the node over ${name}`, async (t) => {
       const seed = `${name} to helia`;
@@ -94,26 +85,6 @@ test(`the node fetches a sharded folder of ${ENTRIES} files from Helia`, async (
   });
 });
 
-async function withHelia(name, use) {
-  const { make, listen } = TRANSPORTS[name];
-  const light = createHeliaLight({ blockstore: new MemoryBlockstore(), datastore: new MemoryDatastore() });
-  const options = {
-    addresses: { listen: [listen] },
-    transports: [make()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
-    services: { identify: identify() },
-    // It ends connections whose ping is late, and on a busy machine all are.
-    connectionMonitor: { enabled: false },
-  };
-  const helia = await withBitswap(withLibp2pLight(light, options)).start();
-  try {
-    return await use(helia);
-  } finally {
-    await helia.stop();
-  }
-}
-
 // All blocks below a root, many at once. `ls` alone asks for one after the other, at 20 ms each even between two Helias.
 async function fetchBelow(helia, root, signal) {
   for (let level = [root]; level.length > 0; ) {
@@ -132,7 +103,6 @@ async function linksOf(helia, cid, signal) {
   return cid.code === dagPb.code ? dagPb.decode(Buffer.concat(chunks)).Links.map((link) => link.Hash) : [];
 }
 
-const heliaAddress = (helia) => helia.libp2p.getMultiaddrs()[0].toString();
 // A WebSocket has a TCP port too, so `/ws` decides.
 const nodeAddress = (name) => exchangeAddresses().find((address) => address.includes("/tcp/") && address.includes("/ws") === (name === "ws"));
 const names = (prefix) => Array.from({ length: ENTRIES }, (_, at) => `${prefix} ${at}.txt`);

@@ -29,7 +29,7 @@ if (!existsSync(binary)) fail(`no binary at ${binary}\nhint: cargo build --works
 const data = await mkdtemp(join(tmpdir(), "nubes-clients-"));
 try {
   const node = await start(data);
-  const passed = await test(node.ready).catch((error) => (process.stderr.write(`${error.stack}\n`), false));
+  const passed = await test(node.ready, data).catch((error) => (process.stderr.write(`${error.stack}\n`), false));
   await stop(node.child);
   process.exitCode = passed ? 0 : 1;
 } finally {
@@ -57,7 +57,7 @@ async function readyLine(child) {
   throw new Error(`the node ended before it was ready, with ${child.exitCode ?? child.signalCode}`);
 }
 
-async function test({ rpc, ws, gateway, site, exchange }) {
+async function test({ rpc, ws, gateway, site, exchange }, data) {
   const env = {
     ...process.env,
     NUBES_BIN: binary,
@@ -66,6 +66,8 @@ async function test({ rpc, ws, gateway, site, exchange }) {
     NUBES_GATEWAY_URL: gateway,
     NUBES_SITE_URL: site,
     NUBES_EXCHANGE_ADDRESSES: exchange.join(" "),
+    // Of the node with the front door.
+    NUBES_PSA_TOKEN_FILE: join(data, "v0/data/psa.token"),
   };
   const args = ["--import", "./polyfill.mjs", "--test", "--test-reporter=spec", ...chosen];
   const [code] = await once(spawn(process.execPath, args, { cwd: HERE, env, stdio: "inherit" }), "exit");

@@ -131,11 +131,17 @@ impl Storage {
                 if holds(&object) {
                     return Ok(object);
                 }
-                // The ledger's clock is the machine's; it is looked at about once a block.
-                tokio::time::sleep(Duration::from_millis(700)).await;
+                self.next_block().await?;
             }
         };
         tokio::time::timeout(PATIENCE, look).await.with_context(|| format!("never: {what}"))?
+    }
+
+    /// Waits for the ledger to go on.
+    pub async fn next_block(&self) -> Result<()> {
+        let rpc = self.ledger().rpc;
+        rpc.reach(rpc.block_number().await? + 1).await?;
+        Ok(())
     }
 
     pub async fn stop(self) -> Result<()> {

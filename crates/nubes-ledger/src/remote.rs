@@ -116,7 +116,7 @@ impl RemoteLedger {
         let at = U64::from(number);
         let block: Option<Block<B256>> = self.ask("eth_getBlockByNumber", rpc_params![at, false]).await?;
         let Some(block) = block else { return Ok(None) };
-        let header: Header = block.header.inner.into();
+        let header: Header = block.header.inner;
         let mut logs: Vec<alloy_rpc_types_eth::Log> = Vec::new();
         // Most blocks are empty, and their headers say so.
         if !header.logs_bloom.is_zero() {

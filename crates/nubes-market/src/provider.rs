@@ -108,25 +108,20 @@ impl Agent {
                 continue;
             }
             self.waits.insert(duty, now + RETRY_SECONDS);
-            if let Duty::Rebuild { deal } = duty {
-                self.rebuild(deal).await;
-                continue;
-            }
-            let act = Act { account: &self.account, pieces: &*self.pieces, book: &self.book };
-            match act.perform(duty).await {
-                Ok(()) => {
-                    tracing::debug!(?duty, "done");
-                    self.book.done(duty);
-                }
-                // Somebody was faster, or the block was.
-                Err(error) if error.is_refusal() => {
-                    tracing::debug!(?duty, error = chain(&error), "refused");
-                }
-                Err(error) => {
-                    tracing::warn!(?duty, error = chain(&error), "not done");
-                }
+            match duty {
+                Duty::Rebuild { deal } => self.rebuild(deal).await,
+                duty => self.perform(duty).await,
             }
         }
+    }
+
+    async fn perform(&mut self, duty: Duty) {
+        let act = Act { account: &self.account, pieces: &*self.pieces, book: &self.book };
+        let done = act.perform(duty).await;
+        if done.is_ok() {
+            self.book.done(duty);
+        }
+        tell(duty, &done);
     }
 
     /// Fetching takes time, in which proofs are due: it runs beside.
@@ -152,6 +147,18 @@ impl Agent {
             Ok(root) => self.book.end_rebuild(root),
             Err(error) => tracing::error!(%error, "making a piece again broke off"),
         }
+    }
+}
+
+fn tell(duty: Duty, done: &Result<(), act::ActError>) {
+    let error = done.as_ref().err();
+    // Somebody was faster, or the block was.
+    let is_fine = error.is_none_or(act::ActError::is_refusal);
+    let error = error.map(|error| chain(error));
+    if is_fine {
+        tracing::debug!(?duty, refused = error, "duty");
+    } else {
+        tracing::warn!(?duty, error, "a duty was not done");
     }
 }
 

@@ -29,6 +29,8 @@ mod listing;
 mod names;
 mod redirects;
 
+pub(crate) use answer::archive::archive;
+
 use crate::ipns::{DomainMap, Name, Records};
 use crate::problem::Problem;
 use crate::segments::{GetError, Store};

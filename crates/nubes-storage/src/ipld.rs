@@ -1,8 +1,11 @@
 //! IPLD that is no UnixFS: DAG-CBOR and DAG-JSON (with links), and the plain JSON and CBOR that have none.
 
+use crate::block::DAG_PB;
 use crate::unixfs::NodeError;
+use bytes::Bytes;
 use cid::Cid;
 use ipld_core::{codec::Links, ipld::Ipld};
+use ipld_dagpb::PbNode;
 use serde_ipld_dagcbor::codec::DagCborCodec;
 use serde_ipld_dagjson::codec::DagJsonCodec;
 
@@ -87,6 +90,23 @@ pub(crate) fn links(cid: &Cid, codec: Codec, block: &[u8]) -> Result<Vec<Cid>, N
             DagJsonCodec::links(block).map(Iterator::collect).map_err(|_| malformed("no DAG-JSON"))
         }
         Codec::Json | Codec::Cbor => Ok(Vec::new()),
+    }
+}
+
+/// Whether blocks of the CID's codec can link to others.
+pub(crate) fn has_links(cid: &Cid) -> bool {
+    cid.codec() == DAG_PB || Codec::of(cid.codec()).is_some_and(Codec::has_links)
+}
+
+/// The links of a block, whatever its codec; none if it is not known here.
+pub(crate) fn links_of(cid: &Cid, block: &Bytes) -> Result<Vec<Cid>, NodeError> {
+    match cid.codec() {
+        DAG_PB => {
+            let malformed = |_| NodeError::Malformed { cid: *cid, what: "no DAG-PB node" };
+            let node = PbNode::from_bytes(block.clone()).map_err(malformed)?;
+            Ok(node.links.into_iter().map(|link| link.cid).collect())
+        }
+        code => Codec::of(code).map_or(Ok(Vec::new()), |codec| links(cid, codec, block)),
     }
 }
 

@@ -14,21 +14,26 @@
 //! - The index is a projection of the segment files: it can be deleted and is rebuilt.
 //! - A directory's CID is the one that `ipfs-car pack DIR --no-wrap` gives (profile `unixfs-v1-2025`);
 //!   [`unixfs`] says where it differs.
+//! - Content that is pinned is named by [`pins::Pins::live`]; what removes blocks leaves it alone.
 //! - No file, DAG or upload is held in memory as a whole; every size, depth and count has a named limit.
 //!
-//! Begin with [`segments`] for the disk format, [`unixfs`] for files, [`gateway`] for HTTP.
+//! Begin with [`segments`] for the disk format, [`unixfs`] for files, [`gateway`] for HTTP, [`pins`] for what is
+//! kept, [`kubo`] for the RPC of IPFS tools.
 
 mod block;
 mod ipld;
 mod local;
 mod problem;
+mod query;
 mod varint;
 
 pub mod car;
 pub mod gateway;
 pub mod ingest;
 pub mod ipns;
+pub mod kubo;
 pub mod pieces;
+pub mod pins;
 pub mod segments;
 pub mod unixfs;
 

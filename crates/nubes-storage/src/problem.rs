@@ -37,7 +37,7 @@ impl Problem {
     }
 
     /// The detail is the error and its causes.
-    fn of(status: StatusCode, code: u16, error: &dyn Error) -> Self {
+    pub(crate) fn of(status: StatusCode, code: u16, error: &dyn Error) -> Self {
         let mut detail = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
@@ -55,6 +55,11 @@ impl Problem {
     /// As text and not as a document: for what people type.
     pub(crate) fn plain(self) -> Self {
         Self { plain: true, ..self }
+    }
+
+    /// For an answer of another form.
+    pub(crate) fn into_detail(self) -> String {
+        self.detail
     }
 
     pub(crate) fn cid(error: &cid::Error) -> Self {

@@ -25,6 +25,7 @@ mod index;
 mod record;
 mod recovery;
 mod scrub;
+mod totals;
 mod writer;
 
 use crate::block::{self, Block};
@@ -54,6 +55,7 @@ use writer::{Request, Writer};
 pub use batch::Batches;
 pub use recovery::{Recovery, Stretch};
 pub use scrub::{DAMAGES_MAX, Scrub};
+pub use totals::Totals;
 
 /// Content of the `VERSION` file. A store with another one is not touched.
 pub const FORMAT: &str = "nubes-segments 1";

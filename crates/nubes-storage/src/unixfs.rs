@@ -16,6 +16,7 @@ mod build;
 mod file;
 mod hamt;
 mod import;
+mod layout;
 mod list;
 mod node;
 mod protobuf;
@@ -28,6 +29,8 @@ pub use list::{Entry, Listing, list};
 pub use node::{LINKS_MAX, NodeError};
 pub use resolve::{Kind, NAMES_MAX, Resolved, resolve};
 
+pub(crate) use import::Batch;
+pub(crate) use layout::{AddedFile, FileBuilder, Layout};
 pub(crate) use list::shard_blocks;
 pub(crate) use resolve::{kind, symlink_target};
 

@@ -58,6 +58,9 @@ pub(crate) enum Command {
     /// See who sells storage, and sell it
     #[command(subcommand)]
     Provider(Provider),
+    /// Say what the node keeps
+    #[command(subcommand)]
+    Pin(Pin),
     /// Send one request to a function
     Invoke(Invoke),
     /// Check this machine and the node on it
@@ -218,6 +221,40 @@ pub(crate) use market::{
     Deal, DealMake, DealRenew, DealShow, DealTopUp, DealWithdraw, Ls, Provider, ProviderList, ProviderOffer,
     ProviderStatus, ProviderWithdraw,
 };
+#[derive(Debug, Subcommand)]
+pub(crate) enum Pin {
+    /// Keep a CID and everything below it; what is missing is fetched from peers
+    Add(PinAdd),
+    /// List what is kept
+    Ls(PinLs),
+    /// Keep a CID no longer
+    Rm(PinRm),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PinAdd {
+    /// CID of a file, folder or any other DAG
+    pub(crate) cid: String,
+    /// What to call it
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PinLs {
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PinRm {
+    /// A CID that `nubes pin ls` shows
+    pub(crate) cid: String,
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct Invoke {

@@ -13,6 +13,7 @@ mod ls;
 mod network;
 mod new;
 mod node;
+mod pin;
 mod provider;
 mod status;
 mod text;
@@ -45,6 +46,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<(), Failure> {
         Command::Open(args) => block_on(status::open(args, output)),
         Command::Add(args) => block_on(add::run(args, output)),
         Command::Fetch(args) => block_on(fetch::run(args, output)),
+        Command::Pin(args) => block_on(pin::run(args, output)),
         Command::Get(args) => block_on(get::run(args, output)),
         Command::Invoke(args) => block_on(invoke::run(args, output)),
         Command::Ls(args) => block_on(ls::run(args, output)),

@@ -7,6 +7,7 @@ pub(crate) mod config;
 mod exchange;
 mod gateway;
 pub(crate) mod network;
+mod pinning;
 mod problem;
 pub(crate) mod provider;
 pub(crate) mod running;

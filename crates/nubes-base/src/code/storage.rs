@@ -189,4 +189,40 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "The node does not take part in the exchange of blocks.",
         "Add `[exchange]` to its `node.toml` and start it again.",
     ),
+    entry(
+        3040,
+        "no room for pins",
+        "The node keeps as many pins as it may.",
+        "Remove some: `nubes pin ls`, then `nubes pin rm CID`.",
+    ),
+    entry(
+        3041,
+        "not pinned",
+        "No pin names this CID. What is below a pinned folder is kept with it and has no pin of its own.",
+        "List the pins with `nubes pin ls`.",
+    ),
+    entry(
+        3042,
+        "pin is refused",
+        "The name, the origins or the notes are over a limit, or there is no such mode.",
+        "Read the detail; a name has at most 255 characters.",
+    ),
+    entry(
+        3043,
+        "pins cannot be opened",
+        "The file `pins.redb` in the node's storage folder cannot be opened or made.",
+        "Check the disk and the permissions. Without the file the node forgets what it promised to keep.",
+    ),
+    entry(
+        3044,
+        "pin is not understood",
+        "Another version of the program wrote it.",
+        "Use the version that made the pins.",
+    ),
+    entry(
+        3045,
+        "token of the pinning service cannot be used",
+        "The file `psa.token` in the node's folder can be neither read nor made, or what it holds is too short.",
+        "Delete it, and the next start makes a new one.",
+    ),
 ];

@@ -108,7 +108,9 @@ impl Act<'_> {
 
     /// Multicall3 keeps the inner refusal to itself; asked to go on after failures, it tells.
     async fn inner_reason(&self, mut calls: Vec<Multicall3::Call3>, outer: String) -> SendError {
-        calls.iter_mut().for_each(|call| call.allowFailure = true);
+        for call in &mut calls {
+            call.allowFailure = true;
+        }
         let market = Market::new(self.account.ledger().clone());
         let answers =
             market.read(MULTICALL3, &Multicall3::aggregate3Call { calls }).await.unwrap_or_default();

@@ -19,12 +19,16 @@ const SETTLE_PERIODS: u64 = 32;
 const PROVEN_MAX: usize = 64;
 
 /// What has to be read again. At the start all of it.
-#[derive(Clone, Copy, Debug, Default)]
-struct News {
-    is_first: bool,
-    set: bool,
-    listing: bool,
-    claims: bool,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum News {
+    /// Every deal there is.
+    Deals,
+    /// The own data set.
+    Set,
+    /// The own offer.
+    Listing,
+    /// What there is to claim.
+    Claims,
 }
 
 #[derive(Debug)]
@@ -36,7 +40,7 @@ pub(super) struct Book {
     clocks: BTreeMap<Address, Clock>,
     /// Named in a log since the last refresh.
     changed: BTreeSet<DealId>,
-    news: News,
+    news: BTreeSet<News>,
     /// For each provider, the periods proven since this agent began to follow.
     proven: BTreeMap<Address, BTreeSet<u64>>,
     /// For each running deal, the next period whose proof was not looked at.
@@ -64,7 +68,7 @@ impl Book {
             jobs: BTreeMap::new(),
             clocks: BTreeMap::new(),
             changed: BTreeSet::new(),
-            news: News { is_first: true, set: true, listing: true, claims: true },
+            news: BTreeSet::from([News::Deals, News::Set, News::Listing, News::Claims]),
             proven: BTreeMap::new(),
             checked: BTreeMap::new(),
             stale: BTreeMap::new(),
@@ -90,13 +94,17 @@ impl Book {
                 STORAGE_DEALS | REPAIR_JOBS => {
                     // `Claimed` names an account, which is no number of a deal.
                     self.changed.extend(u64::try_from(U256::from_be_bytes(first.0)).ok());
-                    self.news.claims |= is_mine && log.address == REPAIR_JOBS;
+                    if is_mine && log.address == REPAIR_JOBS {
+                        self.news.insert(News::Claims);
+                    }
                 }
                 POSSESSION_PROOFS => {
-                    self.news.set |= is_mine;
+                    if is_mine {
+                        self.news.insert(News::Set);
+                    }
                     self.note_proof(log);
                 }
-                PROVIDER_REGISTRY => self.news.listing |= is_mine,
+                PROVIDER_REGISTRY if is_mine => _ = self.news.insert(News::Listing),
                 _ => {}
             }
         }
@@ -120,7 +128,7 @@ impl Book {
         pieces: &dyn Pieces,
         repairs: bool,
     ) -> Result<(), ReadError> {
-        if self.news.is_first {
+        if self.news.contains(&News::Deals) {
             self.changed.extend(0..self.market.deal_count().await?);
         }
         let ids: Vec<DealId> = self.changed.iter().copied().collect();
@@ -136,7 +144,7 @@ impl Book {
         self.jobs.extend(self.market.jobs(&lost).await?);
         self.jobs.retain(|_, job| matches!(job.state, JOB_OPEN | JOB_TAKEN));
         self.changed.clear();
-        self.news.is_first = false;
+        self.news.remove(&News::Deals);
         self.read_own(now).await?;
         self.find_stale(now, repairs).await?;
         self.find_unsettled(now);
@@ -146,22 +154,22 @@ impl Book {
 
     async fn read_own(&mut self, now: u64) -> Result<(), ReadError> {
         if self.set.clock.period_at(now) != self.period {
-            self.news.set = true;
+            self.news.insert(News::Set);
         }
-        if self.news.set {
+        if self.news.contains(&News::Set) {
             self.read_set(now).await?;
-            self.news.set = false;
+            self.news.remove(&News::Set);
         }
-        if self.news.listing {
+        if self.news.contains(&News::Listing) {
             let listing = self.market.listings_of(&[self.me]).await?;
             self.takes_deals = listing.first().is_some_and(|listing| listing.takes_deals);
             self.piece_bytes_max = listing.first().map_or(0, |listing| listing.offer.pieceBytesMax);
-            self.news.listing = false;
+            self.news.remove(&News::Listing);
         }
-        if self.news.claims {
+        if self.news.contains(&News::Claims) {
             let call = RepairJobs::claimableOfCall { owner: self.me };
             self.claimable = !self.market.read(REPAIR_JOBS, &call).await?.is_zero();
-            self.news.claims = false;
+            self.news.remove(&News::Claims);
         }
         Ok(())
     }

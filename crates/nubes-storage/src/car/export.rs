@@ -1,17 +1,16 @@
 //! A part of a DAG as a CAR, streamed from the store.
 
 use super::encode::{frame, header};
-use crate::block::{DAG_PB, inlined};
-use crate::ipld::{self, Codec};
+use crate::block::inlined;
+use crate::ipld;
 use crate::segments::Store;
-use crate::unixfs::{File, Kind, NodeError, ReadError, Resolved, shard_blocks};
+use crate::unixfs::{File, Kind, ReadError, Resolved, shard_blocks};
 use bytes::Bytes;
 use cid::Cid;
 use futures_util::{
     StreamExt, TryStreamExt, future,
     stream::{self, BoxStream},
 };
-use ipld_dagpb::PbNode;
 use std::{collections::BTreeSet, ops::Range};
 
 /// Blocks in one CAR; without duplicates each is remembered so that it is sent once.
@@ -124,27 +123,15 @@ struct Walk {
 impl Walk {
     async fn next(&mut self) -> Result<Option<Cid>, ReadError> {
         let Some(cid) = self.pending.pop() else { return Ok(None) };
-        let has_links = cid.codec() == DAG_PB || Codec::of(cid.codec()).is_some_and(Codec::has_links);
-        if has_links && (self.duplicates || self.seen.insert(cid)) {
+        if ipld::has_links(&cid) && (self.duplicates || self.seen.insert(cid)) {
             self.followed += 1;
             if self.followed > EXPORT_BLOCKS_MAX {
                 return Err(ReadError::TooDeep { cid });
             }
-            let links = links(&cid, &self.store.get(&cid).await?)?;
+            let links = ipld::links_of(&cid, &self.store.get(&cid).await?)?;
             self.pending.extend(links.into_iter().rev());
         }
         Ok(Some(cid))
-    }
-}
-
-fn links(cid: &Cid, block: &Bytes) -> Result<Vec<Cid>, NodeError> {
-    let malformed = |what| NodeError::Malformed { cid: *cid, what };
-    match cid.codec() {
-        DAG_PB => {
-            let node = PbNode::from_bytes(block.clone()).map_err(|_| malformed("no DAG-PB node"))?;
-            Ok(node.links.into_iter().map(|link| link.cid).collect())
-        }
-        code => Codec::of(code).map_or(Ok(Vec::new()), |codec| ipld::links(cid, codec, block)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The answers: bodies and their headers.
 
-mod archive;
+pub(crate) mod archive;
 mod codec;
 
 use super::conditions::{self, Wanted};

@@ -29,6 +29,13 @@ impl Gateway {
         }
     }
 
+    /// The content path that a name leads to.
+    pub(crate) fn content_path(&self, name: &Name) -> Result<String, Problem> {
+        let Found { root, prefix, .. } = self.follow(name)?;
+        let path = format!("/ipfs/{root}/{}", prefix.replace("%25", "%"));
+        Ok(path.trim_end_matches('/').to_owned())
+    }
+
     /// Follows names to a CID. The shortest life on the way is that of the answer.
     fn follow(&self, name: &Name) -> Result<Found, Problem> {
         let (mut name, mut prefix, mut life) = (name.clone(), String::new(), None::<Duration>);

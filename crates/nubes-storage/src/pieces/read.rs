@@ -81,7 +81,7 @@ impl ObjectReader {
         for stripe in stripes {
             let data = self.stripe(&cells, stripe)?;
             let start = out.len();
-            data.iter().for_each(|cell| out.extend_from_slice(cell));
+            out.extend(data.into_iter().flatten());
             let range = self.layout.object_range(stripe);
             out.truncate(start + usize::try_from(range.end - range.start).unwrap_or(usize::MAX));
         }

@@ -116,7 +116,7 @@ fn a_root_is_the_one_that_the_contract_computes() {
             let proof = tree.prove(leaf, &piece[start..piece.len().min(start + CELL_BYTES)]).unwrap();
             assert_eq!(proof.leaf, piece[usize::try_from(leaf).unwrap() * 32..][..32]);
             assert_eq!(leaf_root(&proof, leaf), tree.root(), "leaf {leaf} of {bytes} bytes");
-            assert_eq!(proof.path.len() as u32, tree.leaves().next_power_of_two().ilog2());
+            assert_eq!(proof.path.len(), tree.leaves().next_power_of_two().ilog2() as usize);
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Where each block is. Everything here can be read again from the segments.
 
 use super::OpenError;
-use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{
+    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    TableDefinition,
+};
 use std::{fs, path::Path};
 
 const BLOCKS: TableDefinition<'_, &[u8], (u32, u64, u32, u8)> = TableDefinition::new("blocks");
@@ -103,6 +106,11 @@ impl Index {
             transaction.open_table(STATE)?.insert(TAIL, (tail.segment, tail.offset))?;
         }
         Ok(transaction.commit()?)
+    }
+
+    /// How many blocks are indexed.
+    pub(super) fn len(&self) -> Result<u64, redb::Error> {
+        Ok(self.database.begin_read()?.open_table(BLOCKS)?.len()?)
     }
 
     /// Calls `each` for every entry, by rising multihash.

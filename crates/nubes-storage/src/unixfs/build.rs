@@ -1,23 +1,19 @@
 //! Making the DAG of a file or a directory; pure but for reading the files.
 
+use super::layout::{FileBuilder, Layout};
 use crate::block::Block;
 use bytes::Bytes;
 use cid::{Cid, Version};
 use rust_unixfs::dir::builder::{
     BufferingTreeBuilder, TreeBuildingFailed, TreeConstructionFailed, TreeOptions,
 };
-use rust_unixfs::file::adder::{BalancedCollector, Chunker, FileAdder};
 use std::{
-    fs, io,
-    io::Read,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 use walkdir::{DirEntry, WalkDir};
 
-/// Bytes of a leaf.
-const CHUNK_BYTES: usize = 1 << 20;
-/// Links of an inner node of a file.
-const LINKS_PER_NODE: usize = 1024;
 /// A directory with more files is not imported.
 pub const FILES_MAX: u64 = 1_000_000;
 /// Files that a report names one by one.
@@ -91,8 +87,8 @@ pub fn build_file<E>(
     from: &mut dyn Read,
     sink: &mut Sink<'_, E>,
 ) -> Result<Built, BuildError<E>> {
-    let (root, bytes) = add_file(name, from, sink, &mut vec![0; CHUNK_BYTES])?;
-    Ok(Built { cid: root.cid, bytes, files: 1, skipped: Vec::new() })
+    let added = FileBuilder::new(Layout::STANDARD).add(name, from, sink)?;
+    Ok(Built { cid: added.cid, bytes: added.bytes, files: 1, skipped: Vec::new() })
 }
 
 /// The DAG of everything below `dir`. `progress` is told the bytes of each file that is done.
@@ -108,7 +104,7 @@ pub fn build_directory<E>(
     options.cid_version(Version::V1);
     options.block_size_limit(None);
     let mut tree = BufferingTreeBuilder::new(options);
-    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut builder = FileBuilder::new(Layout::STANDARD);
     let (mut files, mut bytes, mut skipped) = (0, 0, Vec::new());
     let visible =
         move |entry: &DirEntry| entry.depth() == 0 || hidden == Hidden::Include || !is_hidden(entry);
@@ -132,54 +128,14 @@ pub fn build_directory<E>(
         }
         let name = path.to_str().ok_or_else(|| BuildError::Name { path: entry.path().to_owned() })?;
         let mut file = fs::File::open(entry.path()).map_err(|source| read_error(entry.path(), source))?;
-        let (root, file_bytes) = add_file(entry.path(), &mut file, sink, &mut chunk)?;
-        tree.put_link(name, root.cid, root.dag_bytes).map_err(BuildError::from_tree)?;
+        let added = builder.add(entry.path(), &mut file, sink)?;
+        tree.put_link(name, added.cid, added.dag_bytes).map_err(BuildError::from_tree)?;
         files += 1;
-        bytes += file_bytes;
-        progress(file_bytes);
+        bytes += added.bytes;
+        progress(added.bytes);
     }
     let cid = add_directories(tree, sink)?;
     Ok(Built { cid, bytes, files, skipped })
-}
-
-struct Root {
-    cid: Cid,
-    dag_bytes: u64,
-}
-
-fn add_file<E>(
-    path: &Path,
-    from: &mut dyn Read,
-    sink: &mut Sink<'_, E>,
-    chunk: &mut [u8],
-) -> Result<(Root, u64), BuildError<E>> {
-    let mut adder = FileAdder::builder()
-        .with_cid_version(Version::V1)
-        .with_chunker(Chunker::Size(CHUNK_BYTES))
-        .with_collector(BalancedCollector::with_branching_factor(LINKS_PER_NODE))
-        .build();
-    let mut root = Root { cid: Cid::default(), dag_bytes: 0 };
-    let mut take = |(cid, block): (Cid, Vec<u8>)| {
-        root.cid = cid;
-        root.dag_bytes += block.len() as u64;
-        sink(Block::hashed(cid, Bytes::from(block))).map_err(BuildError::Sink)
-    };
-    let mut bytes = 0;
-    loop {
-        let filled = fill(from, chunk).map_err(|source| read_error(path, source))?;
-        let mut rest = chunk.get(..filled).unwrap_or_default();
-        bytes += filled as u64;
-        while !rest.is_empty() {
-            let (mut blocks, used) = adder.push(rest);
-            blocks.try_for_each(&mut take)?;
-            rest = rest.get(used..).unwrap_or_default();
-        }
-        if filled < chunk.len() {
-            break;
-        }
-    }
-    adder.finish().try_for_each(&mut take)?;
-    Ok((root, bytes))
 }
 
 fn add_directories<E>(tree: BufferingTreeBuilder, sink: &mut Sink<'_, E>) -> Result<Cid, BuildError<E>> {
@@ -190,19 +146,6 @@ fn add_directories<E>(tree: BufferingTreeBuilder, sink: &mut Sink<'_, E>) -> Res
         sink(Block::hashed(node.cid, Bytes::from(node.block))).map_err(BuildError::Sink)?;
     }
     Ok(root)
-}
-
-fn fill(from: &mut dyn Read, chunk: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(rest) = chunk.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match from.read(rest) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(retry) if retry.kind() == io::ErrorKind::Interrupted => {}
-            Err(failed) => return Err(failed),
-        }
-    }
-    Ok(filled)
 }
 
 fn is_hidden(entry: &DirEntry) -> bool {
@@ -221,7 +164,7 @@ fn reason_to_skip(entry: &DirEntry) -> io::Result<Option<Reason>> {
     Ok((!kind.is_file()).then_some(Reason::Special))
 }
 
-fn read_error<E>(path: &Path, source: io::Error) -> BuildError<E> {
+pub(super) fn read_error<E>(path: &Path, source: io::Error) -> BuildError<E> {
     BuildError::Read { path: path.to_owned(), source }
 }
 
@@ -231,11 +174,11 @@ fn walk_error<E>(dir: &Path, error: walkdir::Error) -> BuildError<E> {
 }
 
 impl<E> BuildError<E> {
-    fn from_tree(source: TreeBuildingFailed) -> Self {
+    pub(crate) fn from_tree(source: TreeBuildingFailed) -> Self {
         Self::Directory { source: Box::new(source) }
     }
 
-    fn from_nodes(source: TreeConstructionFailed) -> Self {
+    pub(crate) fn from_nodes(source: TreeConstructionFailed) -> Self {
         Self::Directory { source: Box::new(source) }
     }
 }

@@ -78,7 +78,7 @@ async fn import(
     store: &Store,
     build: impl FnOnce(&mut Batch) -> Result<Built, BuildError<PutError>> + Send + 'static,
 ) -> Result<Built, ImportError> {
-    let mut batch = Batch { batches: Batches::new(store.clone()), runtime: Handle::current() };
+    let mut batch = Batch::new(store.clone());
     let imported = task::spawn_blocking(move || {
         let built = build(&mut batch)?;
         batch.finish().map_err(BuildError::Sink)?;
@@ -88,17 +88,22 @@ async fn import(
 }
 
 /// Stores blocks from a blocking thread.
-struct Batch {
+pub(crate) struct Batch {
     batches: Batches,
     runtime: Handle,
 }
 
 impl Batch {
-    fn push(&mut self, block: Block) -> Result<(), PutError> {
+    /// To be called from within the runtime, and then handed to the thread.
+    pub(crate) fn new(store: Store) -> Self {
+        Self { batches: Batches::new(store), runtime: Handle::current() }
+    }
+
+    pub(crate) fn push(&mut self, block: Block) -> Result<(), PutError> {
         self.runtime.block_on(self.batches.push(block))
     }
 
-    fn finish(self) -> Result<(), PutError> {
+    pub(crate) fn finish(self) -> Result<(), PutError> {
         self.runtime.block_on(self.batches.finish())
     }
 }

@@ -15,10 +15,10 @@ pub(super) async fn run(args: Ls, output: Output) -> Result<(), Failure> {
     let objects = kept_objects(&market, Some(customer.account.address())).await?;
     let (mut lines, mut values) = (Vec::new(), Vec::new());
     for object in objects.iter().filter(|object| object.end().is_some()) {
-        let answering = match args.health {
-            true => Some(object.ask(&market).await?.into_values().filter(|answers| *answers).count()),
-            false => None,
-        };
+        let mut answering = None;
+        if args.health {
+            answering = Some(object.ask(&market).await?.into_values().filter(|answers| *answers).count());
+        }
         lines.push(line(object, answering));
         values.push(value(object, answering));
     }

@@ -28,7 +28,7 @@ impl FromStr for Span {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = UNITS.into_iter().find(|(_, factor)| self.seconds % factor == 0);
+        let fits = UNITS.into_iter().find(|(_, factor)| self.seconds.is_multiple_of(*factor));
         let (unit, factor) = fits.unwrap_or(('s', 1));
         write!(f, "{}{unit}", self.seconds / factor)
     }

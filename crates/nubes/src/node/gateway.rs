@@ -1,6 +1,6 @@
 //! The front door of a node and what is behind it: storage, functions, sites.
 
-use super::{config::ExchangeFile, exchange, port_taken};
+use super::{config::ExchangeFile, exchange, pinning, port_taken};
 use crate::{
     cli::Names,
     client::{ExchangeInfo, NodeInfo, RpcUrls},
@@ -24,9 +24,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Domains under which apps have their hosts.
 const BASE_DOMAINS: [&str; 2] = ["localhost", "nubes.localhost"];
-/// Largest CAR and file that one request may bring.
+/// What one request may bring.
+pub(super) const UPLOAD_BYTES_MAX: u64 = 1 << 40;
 const INGEST_LIMITS: ingest::IngestLimits =
-    ingest::IngestLimits { car_bytes_max: 1 << 40, file_bytes_max: 1 << 40 };
+    ingest::IngestLimits { car_bytes_max: UPLOAD_BYTES_MAX, file_bytes_max: UPLOAD_BYTES_MAX };
 
 #[derive(Debug)]
 pub(super) struct Gateway {
@@ -73,7 +74,7 @@ impl Gateway {
             ledger: Arc::new(LocalLedger::new(Arc::clone(chain), Arc::clone(pool))),
             blobs,
             runner: Arc::new(runtime.clone()),
-            sites: Arc::new(LocalSites(files)),
+            sites: Arc::new(LocalSites(files.clone())),
             logs: Arc::new(runtime.logs().clone()),
             clock: Arc::new(SystemClock),
         };
@@ -87,12 +88,16 @@ impl Gateway {
             rpc: nubes_dapi::RpcUrls { http: info.rpc.http.clone(), ws: info.rpc.ws.clone() },
             limits: nubes_dapi::Limits::STANDARD,
         };
-        let routing = ipns::routes(records, clock);
-        let door = Door::new(config, ports, mounts(&store, info, routing, exchange.as_ref()));
+        let routing = ipns::routes(records, Arc::clone(&clock));
+        let pinner = pinning::open(data, &store, exchange.as_ref(), clock)?;
+        let mut mounts = mounts(&store, info, routing, exchange.as_ref());
+        mounts.extend(pinning::mounts(data, &pinner, &files)?);
+        let door = Door::new(config, ports, mounts);
         let server = nubes_dapi::Server::bind(address, door).await;
         let server = server.map_err(|error| port_taken(error.address, "the front door", error.source))?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(server.run(stop.clone()));
+        tasks.spawn(pinner.run(stop.clone().cancelled_owned()));
         tasks.close();
         Ok(Self { store, runtime, exchange, stop, tasks })
     }

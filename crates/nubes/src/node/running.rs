@@ -12,7 +12,7 @@ use std::path::Path;
 
 #[derive(Debug)]
 pub(crate) enum Running {
-    Validator { config: NodeConfig, node: Box<Node> },
+    Validator { config: Box<NodeConfig>, node: Box<Node> },
     Provider { name: String, node: ProviderNode },
 }
 
@@ -34,7 +34,7 @@ impl Running {
             let node = ProviderNode::start(&config).await?;
             return Ok(Self::Provider { name: config.file.name, node });
         }
-        let config = NodeConfig::read(dir)?;
+        let config = Box::new(NodeConfig::read(dir)?);
         let node = Box::new(Node::start(&config, names).await?);
         Ok(Self::Validator { config, node })
     }

@@ -39,22 +39,28 @@ impl Answer<'_> {
         if let Some(known) = self.unchanged(&etag) {
             return Ok(known);
         }
-        let entries = walk(self.store, cid, self.target.resolved.kind).await?;
+        let archive = archive(self.store, &cid.to_string(), cid, self.target.resolved.kind).await?;
         let mut headers = self.headers(etag);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-tar"));
         self.attach(&mut headers, &format!("{cid}.tar"))?;
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("none"));
         let body = match self.parts.method {
             Method::HEAD => Body::empty(),
-            _ => stream_body(archive(self.store.clone(), entries)).await?,
+            _ => stream_body(archive).await?,
         };
         Ok(respond(StatusCode::OK, headers, body))
     }
 }
 
-/// Everything at and below `cid`, directories before what is in them.
-async fn walk(store: &Store, cid: Cid, kind: Kind) -> Result<Vec<Entry>, Problem> {
-    let mut entries = vec![Entry { path: cid.to_string(), cid, kind }];
+/// An archive of everything at and below `cid`, whose root is called `name`.
+pub(crate) async fn archive(store: &Store, name: &str, cid: Cid, kind: Kind) -> Result<Parts, Problem> {
+    let root = Entry { path: name.to_owned(), cid, kind };
+    Ok(written(store.clone(), walk(store, root).await?))
+}
+
+/// Everything at and below `root`, directories before what is in them.
+async fn walk(store: &Store, root: Entry) -> Result<Vec<Entry>, Problem> {
+    let mut entries = vec![root];
     let mut at = 0;
     while let Some(Entry { path, cid, kind }) = entries.get(at) {
         at += 1;
@@ -94,9 +100,9 @@ fn joined(path: &str, name: &str) -> Option<String> {
     (parts.len() > 1 && parts.first() == Some(&root)).then(|| parts.join("/"))
 }
 
-type Parts = BoxStream<'static, Result<Bytes, ReadError>>;
+pub(crate) type Parts = BoxStream<'static, Result<Bytes, ReadError>>;
 
-fn archive(store: Store, entries: Vec<Entry>) -> Parts {
+fn written(store: Store, entries: Vec<Entry>) -> Parts {
     let files = stream::iter(entries).then(move |entry| one(store.clone(), entry)).try_flatten();
     // Two empty blocks end an archive.
     let end = Bytes::from_static(&[0; 2 * BLOCK_BYTES]);

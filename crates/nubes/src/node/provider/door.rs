@@ -252,7 +252,6 @@ async fn about(State(door): State<Arc<Door>>) -> Response {
 
 fn refusal(error: &TakeError) -> Response {
     let (status, code) = match error {
-        TakeError::Root { .. } => (StatusCode::BAD_REQUEST, 6004),
         TakeError::NoDeal { .. }
         | TakeError::Price { .. }
         | TakeError::Label(_)
@@ -262,7 +261,9 @@ fn refusal(error: &TakeError) -> Response {
         TakeError::Receive(ReceiveError::Write { .. }) | TakeError::Disk(_) => {
             (StatusCode::INSUFFICIENT_STORAGE, 3017)
         }
-        TakeError::Receive(_) | TakeError::BrokenOff { .. } => (StatusCode::BAD_REQUEST, 6004),
+        TakeError::Root { .. } | TakeError::Receive(_) | TakeError::BrokenOff { .. } => {
+            (StatusCode::BAD_REQUEST, 6004)
+        }
         TakeError::Read(_) | TakeError::Sign(_) | TakeError::Stopped(_) => (StatusCode::BAD_GATEWAY, 6002),
     };
     problem(status, code, error)
