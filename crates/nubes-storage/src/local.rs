@@ -98,19 +98,25 @@ const fn untrue(error: &BlockError) -> PutBlocksError {
 fn put_blocks_error(error: segments::PutError) -> PutBlocksError {
     match error {
         segments::PutError::Closed => PutBlocksError::Closed,
-        segments::PutError::Write { source } => {
-            PutBlocksError::Write { source: io::Error::new(source.kind(), source) }
-        }
-        segments::PutError::Index { source } => PutBlocksError::Write { source: io::Error::other(source) },
+        other => PutBlocksError::Write { source: unwritten(other) },
+    }
+}
+
+/// The kind says whether space helps.
+fn unwritten(error: segments::PutError) -> io::Error {
+    match error {
+        segments::PutError::Write { source } => io::Error::new(source.kind(), source),
+        full @ segments::PutError::Full { .. } => io::Error::new(io::ErrorKind::StorageFull, full),
+        quota @ segments::PutError::Quota { .. } => io::Error::new(io::ErrorKind::QuotaExceeded, quota),
+        other => io::Error::other(other),
     }
 }
 
 fn put_error(error: ImportError) -> port::PutError {
-    use segments::PutError::{Closed, Index, Write};
+    use segments::PutError::Closed;
     let source = match error {
         ImportError::Build(BuildError::Sink(Closed)) | ImportError::Aborted => return port::PutError::Closed,
-        ImportError::Build(BuildError::Sink(Write { source })) => io::Error::new(source.kind(), source),
-        ImportError::Build(BuildError::Sink(Index { source })) => io::Error::other(source),
+        ImportError::Build(BuildError::Sink(other)) => unwritten(other),
         ImportError::Build(other) => io::Error::other(other),
     };
     port::PutError::Write { source }

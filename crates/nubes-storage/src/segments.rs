@@ -18,28 +18,37 @@
 //! damaged record elsewhere is skipped, reported, and can be repaired by adding its content again. A write that fails is
 //! rolled back; a sync that fails stops the writer, because after it nothing is known about the file's pages.
 
+mod backing;
 mod batch;
 mod cache;
+mod disk;
+mod end;
+mod errors;
 mod files;
 mod index;
 mod record;
 mod recovery;
+mod scan;
 mod scrub;
+mod version;
 mod writer;
 
 use crate::block::{self, Block};
 use bytes::Bytes;
 use cache::Cache;
 use cid::Cid;
+use disk::{Disk, RealDisk};
+use end::End;
 use files::Segments;
 use index::{Index, Location};
 use lru::LruCache;
 use multihash::Multihash;
 use parking_lot::Mutex;
 use std::{
+    any::Any,
     fmt,
-    fs::{self, File, TryLockError},
-    io::{self, Write},
+    fs::TryLockError,
+    io,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
@@ -49,10 +58,12 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     task,
 };
-use writer::{Request, Writer};
+use writer::{Parts, Put, Request, Writer};
 
 pub use batch::Batches;
-pub use recovery::{Recovery, Stretch};
+pub use errors::{Damage, GetError, OpenError, PutError};
+pub use recovery::Recovery;
+pub use scan::Stretch;
 pub use scrub::{DAMAGES_MAX, Scrub};
 
 /// Content of the `VERSION` file. A store with another one is not touched.
@@ -77,12 +88,21 @@ pub struct Config {
     pub commit_bytes_max: usize,
     /// Verified blocks kept in memory.
     pub cache_bytes_max: usize,
+    /// Bytes of all segments, with what is not needed any more and not yet collected.
+    pub stored_bytes_max: u64,
+    /// Bytes of the disk that putting leaves free; zero asks the disk by writing only.
+    pub free_bytes_min: u64,
 }
 
 impl Config {
     /// For a node on a common machine.
-    pub const STANDARD: Self =
-        Self { segment_bytes_max: 256 << 20, commit_bytes_max: 32 << 20, cache_bytes_max: 64 << 20 };
+    pub const STANDARD: Self = Self {
+        segment_bytes_max: 256 << 20,
+        commit_bytes_max: 32 << 20,
+        cache_bytes_max: 64 << 20,
+        stored_bytes_max: u64::MAX,
+        free_bytes_min: 64 << 20,
+    };
 }
 
 /// A handle to an open store; clones share it. The last one to go waits for the writer.
@@ -92,8 +112,7 @@ pub struct Store {
 }
 
 struct Inner {
-    index: Arc<Index>,
-    segments: Arc<Segments>,
+    parts: Parts,
     cache: Cache,
     // A lock because any reader may find damage; it is held for a look-up.
     damaged: Mutex<LruCache<Multihash<64>, ()>>,
@@ -101,7 +120,7 @@ struct Inner {
     recovery: Recovery,
     // A lock because closing comes from any clone, once, and readers of the queue only copy a sender.
     writer: Mutex<Option<WriterHandle>>,
-    _lock: File,
+    _lock: Box<dyn Any + Send + Sync>,
 }
 
 struct WriterHandle {
@@ -123,23 +142,28 @@ impl Ticket {
 impl Store {
     /// Opens the store in `dir`, or makes one if there is none. Reads what a crash may have left behind.
     pub fn open(dir: &Path, config: Config) -> Result<Self, OpenError> {
+        Self::open_on(Arc::new(RealDisk), dir, config)
+    }
+
+    fn open_on(disk: Arc<dyn Disk>, dir: &Path, config: Config) -> Result<Self, OpenError> {
         let at = |path: PathBuf| move |source| OpenError::Io { path, source };
-        fs::create_dir_all(dir.join("segments")).map_err(at(dir.join("segments")))?;
-        let lock = lock(dir)?;
-        check_version(dir)?;
-        let segments = Arc::new(Segments::new(dir.join("segments")));
-        let (index, fresh) = Index::open_or_replace(&dir.join("index.redb"))?;
-        let (tail, mut recovery) = recovery::recover(&segments, &index)?;
+        disk.create_dir(&dir.join("segments")).map_err(at(dir.join("segments")))?;
+        let lock = lock(&*disk, dir)?;
+        version::check(&*disk, dir)?;
+        let segments = Arc::new(Segments::new(Arc::clone(&disk), dir.join("segments")));
+        let (index, fresh) = Index::open_or_replace(&disk, &dir.join("index.redb"))?;
+        let (end, durable) = End::open(&*disk, dir).map_err(at(dir.join("END")))?;
+        let (tail, mut recovery) = recovery::recover(&segments, &index, durable)?;
+        end.write(tail).and_then(|()| end.sync()).map_err(at(dir.join("END")))?;
         recovery.index_rebuilt = fresh && recovery.records_indexed > 0;
         let index = Arc::new(index);
         let (queue, requests) = mpsc::channel(QUEUE_REQUESTS_MAX);
-        let writer = Writer::new(requests, Arc::clone(&index), Arc::clone(&segments), config, tail)
-            .map_err(at(dir.join("segments")))?;
+        let parts = Parts { disk, dir: dir.to_owned(), index, segments, config };
+        let writer = Writer::new(requests, parts.clone(), end, tail).map_err(at(dir.join("segments")))?;
         let thread = thread::Builder::new().name("nubes-segments".to_owned()).spawn(move || writer.run());
         let thread = thread.map_err(at(dir.to_owned()))?;
         let inner = Inner {
-            index,
-            segments,
+            parts,
             cache: Cache::new(config.cache_bytes_max),
             damaged: Mutex::new(LruCache::new(DAMAGED_MAX)),
             room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / QUEUE_UNIT_BYTES)),
@@ -168,7 +192,7 @@ impl Store {
             Arc::clone(&self.inner.room).acquire_many_owned(units).await.map_err(|_| PutError::Closed)?;
         let queue = self.inner.writer.lock().as_ref().map(|writer| writer.queue.clone());
         let (reply, ticket) = oneshot::channel();
-        let request = Request { blocks, reply, room };
+        let request = Request::Put(Put { blocks, reply, room });
         queue.ok_or(PutError::Closed)?.send(request).await.map_err(|_| PutError::Closed)?;
         Ok(Ticket(ticket))
     }
@@ -203,7 +227,7 @@ impl Store {
     /// Reads and checks every block. Damaged ones are in the answer; re-adding their content repairs them.
     pub async fn verify_all(&self) -> Result<Scrub, GetError> {
         let inner = Arc::clone(&self.inner);
-        task::spawn_blocking(move || scrub::run(&inner.index, &inner.segments))
+        task::spawn_blocking(move || scrub::run(&inner.parts.index, &inner.parts.segments))
             .await
             .map_err(|_| GetError::Aborted)?
     }
@@ -220,7 +244,7 @@ impl Store {
     }
 
     fn locate(&self, cid: &Cid) -> Result<Option<Location>, GetError> {
-        self.inner.index.get(&cid.hash().to_bytes()).map_err(|source| GetError::Index { source })
+        self.inner.parts.index.get(&cid.hash().to_bytes()).map_err(|source| GetError::Index { source })
     }
 }
 
@@ -231,7 +255,7 @@ impl Inner {
             self.damaged.lock().put(*cid.hash(), ());
             GetError::Corrupt { damage: Box::new(Damage { cid: *cid, segment, offset, what }) }
         };
-        let bytes = match self.segments.payload(location) {
+        let bytes = match self.parts.segments.payload(location) {
             Ok(bytes) => Bytes::from(bytes),
             Err(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(damage("the segment is cut off"));
@@ -263,121 +287,16 @@ impl Drop for Inner {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("segments", &self.inner.segments).finish_non_exhaustive()
+        f.debug_struct("Store").field("segments", &self.inner.parts.segments).finish_non_exhaustive()
     }
 }
 
-fn lock(dir: &Path) -> Result<File, OpenError> {
+fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn Any + Send + Sync>, OpenError> {
     let path = dir.join("LOCK");
-    let file = File::create(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
-    }
-}
-
-fn check_version(dir: &Path) -> Result<(), OpenError> {
-    let path = dir.join("VERSION");
-    match fs::read_to_string(&path) {
-        Ok(found) if found.trim_end() == FORMAT => Ok(()),
-        Ok(found) => Err(OpenError::Version { dir: dir.to_owned(), found: found.trim_end().to_owned() }),
-        Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
-            write_version(dir, &path).map_err(|source| OpenError::Io { path, source })
-        }
-        Err(source) => Err(OpenError::Io { path, source }),
-    }
-}
-
-// Written beside and renamed, so that a crash leaves either none or a whole one.
-fn write_version(dir: &Path, path: &Path) -> io::Result<()> {
-    let draft = dir.join("VERSION.new");
-    let mut file = File::create(&draft)?;
-    writeln!(file, "{FORMAT}")?;
-    file.sync_all()?;
-    fs::rename(draft, path)?;
-    files::sync(dir)
-}
-
-/// A block whose bytes on disk are not what its CID says.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("block {cid} in segment {segment} at offset {offset} is damaged: {what}")]
-pub struct Damage {
-    pub cid: Cid,
-    pub segment: u32,
-    /// Where its record begins.
-    pub offset: u64,
-    pub what: &'static str,
-}
-
-/// Why a store does not open.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Stop the other process; a folder serves one at a time.
-    #[error("another process holds the block store {}", dir.display())]
-    Locked { dir: PathBuf },
-    /// Use the version of the program that made it, or another folder.
-    #[error("the block store {} has format `{found}`, this program knows `{FORMAT}`", dir.display())]
-    Version { dir: PathBuf, found: String },
-    /// The disk or the permissions. Nothing was changed.
-    #[error("cannot open {}", path.display())]
-    Io {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    /// The index can be neither read nor made anew.
-    #[error("cannot open the index of the block store")]
-    Index {
-        #[source]
-        source: redb::Error,
-    },
-}
-
-/// Why blocks are not stored. One cause fails everything in the same group commit, hence the shared sources.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum PutError {
-    /// The disk is full or failing. Nothing of the group is stored; free space and put again.
-    #[error("cannot write the block store")]
-    Write {
-        #[source]
-        source: Arc<io::Error>,
-    },
-    /// The index is failing. The blocks may be found after the next start.
-    #[error("cannot write the index of the block store")]
-    Index {
-        #[source]
-        source: Arc<redb::Error>,
-    },
-    /// The store was closed, or stopped after a failed sync. Open it again.
-    #[error("the block store is closed")]
-    Closed,
-}
-
-/// Why a block is not returned.
-#[derive(Debug, thiserror::Error)]
-pub enum GetError {
-    /// It was never put here. Fetch or add it.
-    #[error("block {cid} is not stored here")]
-    NotFound { cid: Cid },
-    /// Its bytes on disk are wrong. Add its content again; that repairs it.
-    #[error(transparent)]
-    Corrupt { damage: Box<Damage> },
-    /// The disk is failing.
-    #[error("cannot read the block store")]
-    Read {
-        #[source]
-        source: io::Error,
-    },
-    /// The index is failing. Deleting `index.redb` makes the next start rebuild it.
-    #[error("cannot read the index of the block store")]
-    Index {
-        #[source]
-        source: redb::Error,
-    },
-    /// The program is going down.
-    #[error("reading was broken off by the shutdown")]
-    Aborted,
+    disk.lock(&path).map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::Locked { dir: dir.to_owned() },
+        TryLockError::Error(source) => OpenError::Io { path, source },
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,14 @@
 //! Where each block is. Everything here can be read again from the segments.
 
 use super::OpenError;
-use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition};
-use std::{fs, path::Path};
+use super::backing::Backing;
+use super::disk::{Access, Disk};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 const BLOCKS: TableDefinition<'_, &[u8], (u32, u64, u32, u8)> = TableDefinition::new("blocks");
 const STATE: TableDefinition<'_, &str, (u32, u64)> = TableDefinition::new("state");
@@ -43,36 +49,70 @@ pub(super) type Entry = (Vec<u8>, Location);
 
 #[derive(Debug)]
 pub(super) struct Index {
+    // Before `file`, which must outlive it.
     database: Database,
+    file: IndexFile,
+}
+
+#[derive(Debug)]
+struct IndexFile {
+    backing: Backing,
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+}
+
+impl IndexFile {
+    // A file that is not what redb believes may look whole and be wrong; without it the next start reads the segments.
+    fn remove_if_lost(&self) -> Result<(), redb::Error> {
+        if !self.backing.is_lost() {
+            return Ok(());
+        }
+        if let Err(error) = self.disk.remove(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::error!(%error, "cannot remove the index of the block store after a failed sync; delete it");
+        }
+        Err(redb::Error::Io(io::Error::other("the index could not be synced")))
+    }
+}
+
+impl Drop for IndexFile {
+    fn drop(&mut self) {
+        if self.remove_if_lost().is_err() {
+            tracing::warn!("the index of the block store was given up; the next start rebuilds it");
+        }
+    }
 }
 
 impl Index {
     /// Opens the index. An unreadable one is put aside and an empty one made; true if it is empty.
-    pub(super) fn open_or_replace(path: &Path) -> Result<(Self, bool), OpenError> {
-        let source = match Self::open(path) {
+    pub(super) fn open_or_replace(disk: &Arc<dyn Disk>, path: &Path) -> Result<(Self, bool), OpenError> {
+        let source = match Self::open(disk, path) {
             Ok(opened) => return Ok(opened),
             Err(source) => source,
         };
-        if matches!(source, redb::Error::DatabaseAlreadyOpen) {
-            return Err(OpenError::Index { source });
-        }
         tracing::warn!(error = %source, "the index of the block store is unreadable and is rebuilt");
         let aside = path.with_extension("damaged");
-        fs::rename(path, aside).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        Self::open(path).map_err(|source| OpenError::Index { source })
+        disk.rename(path, &aside).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        Self::open(disk, path).map_err(|source| OpenError::Index { source })
     }
 
-    fn open(path: &Path) -> Result<(Self, bool), redb::Error> {
+    fn open(disk: &Arc<dyn Disk>, path: &Path) -> Result<(Self, bool), redb::Error> {
+        let backing = Backing::new(disk.open(path, Access::Write)?);
         let database =
-            Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(|error| match error {
-                DatabaseError::DatabaseAlreadyOpen => redb::Error::DatabaseAlreadyOpen,
-                other => other.into(),
-            })?;
+            Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backing.clone())?;
+        let file = IndexFile { backing, disk: Arc::clone(disk), path: path.to_owned() };
         let transaction = database.begin_write()?;
         transaction.open_table(BLOCKS)?;
         let fresh = transaction.open_table(STATE)?.get(TAIL)?.is_none();
         transaction.commit()?;
-        Ok((Self { database }, fresh))
+        file.remove_if_lost()?;
+        Ok((Self { database, file }, fresh))
+    }
+
+    /// Writes what found no room before. As long as this fails nothing may be inserted.
+    pub(super) fn settle(&self) -> io::Result<()> {
+        self.file.backing.settle()
     }
 
     pub(super) fn get(&self, multihash: &[u8]) -> Result<Option<Location>, redb::Error> {
@@ -102,7 +142,8 @@ impl Index {
             }
             transaction.open_table(STATE)?.insert(TAIL, (tail.segment, tail.offset))?;
         }
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        self.file.remove_if_lost()
     }
 
     /// Calls `each` for every entry, by rising multihash.
