@@ -40,10 +40,11 @@ use cid::Cid;
 use disk::{Disk, RealDisk};
 use end::End;
 use files::Segments;
-use index::{Index, Location};
+use index::Location;
 use lru::LruCache;
 use multihash::Multihash;
 use parking_lot::Mutex;
+use recovery::Opened;
 use std::{
     any::Any,
     fmt,
@@ -151,11 +152,10 @@ impl Store {
         let lock = lock(&*disk, dir)?;
         version::check(&*disk, dir)?;
         let segments = Arc::new(Segments::new(Arc::clone(&disk), dir.join("segments")));
-        let (index, fresh) = Index::open_or_replace(&disk, &dir.join("index.redb"))?;
         let (end, durable) = End::open(&*disk, dir).map_err(at(dir.join("END")))?;
-        let (tail, mut recovery) = recovery::recover(&segments, &index, durable)?;
+        let Opened { index, tail, recovery } =
+            recovery::open(&disk, &dir.join("index.redb"), &segments, durable)?;
         end.write(tail).and_then(|()| end.sync()).map_err(at(dir.join("END")))?;
-        recovery.index_rebuilt = fresh && recovery.records_indexed > 0;
         let index = Arc::new(index);
         let (queue, requests) = mpsc::channel(QUEUE_REQUESTS_MAX);
         let parts = Parts { disk, dir: dir.to_owned(), index, segments, config };

@@ -45,6 +45,11 @@ impl Backing {
         self.state.lock().is_lost
     }
 
+    /// What redb does with the file shows that it is damaged.
+    pub(super) fn give_up(&self) {
+        self.state.lock().is_lost = true;
+    }
+
     fn settle_state(&self, state: &mut State) -> io::Result<()> {
         let mut written = 0;
         let outcome = state.held.iter().try_for_each(|change| {

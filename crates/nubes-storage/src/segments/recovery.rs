@@ -1,12 +1,16 @@
 //! What opening does after a crash: read the records that the index does not know yet.
 
-use super::disk;
+use super::OpenError;
+use super::disk::{self, Disk, DiskFile};
 use super::files::Segments;
 use super::index::{Entry, Index, Position};
 use super::scan::{Found, Payloads, Record, Scan, Stretch};
-use super::{OpenError, disk::DiskFile};
 use redb::Durability;
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Entries that are written to the index at once.
 const ENTRIES_AT_ONCE_MAX: usize = 50_000;
@@ -35,12 +39,39 @@ impl Recovery {
     }
 }
 
-/// Indexes what is behind the tail; returns where the next record goes. Up to `durable` everything was acknowledged.
-pub(super) fn recover(
+/// What is known of a store when it is open.
+pub(super) struct Opened {
+    pub(super) index: Index,
+    /// Where the next record goes.
+    pub(super) tail: Position,
+    pub(super) recovery: Recovery,
+}
+
+/// Opens the index, or makes it anew from the segments if it is missing or damaged. Up to `durable` everything was
+/// acknowledged.
+pub(super) fn open(
+    disk: &Arc<dyn Disk>,
+    path: &Path,
     segments: &Segments,
-    index: &Index,
     durable: Position,
-) -> Result<(Position, Recovery), OpenError> {
+) -> Result<Opened, OpenError> {
+    let (mut index, mut is_fresh) = Index::open_or_replace(disk, path)?;
+    let recovered = match recover(segments, &index, durable) {
+        Err(OpenError::Index { source }) => {
+            tracing::warn!(error = %source, "the index of the block store is damaged and is rebuilt");
+            drop(index);
+            (index, is_fresh) = (Index::replace(disk, path)?, true);
+            recover(segments, &index, durable)
+        }
+        other => other,
+    };
+    let (tail, mut recovery) = recovered?;
+    recovery.index_rebuilt = is_fresh && recovery.records_indexed > 0;
+    Ok(Opened { index, tail, recovery })
+}
+
+/// Indexes what is behind the tail; returns where the next record goes. Up to `durable` everything was acknowledged.
+fn recover(segments: &Segments, index: &Index, durable: Position) -> Result<(Position, Recovery), OpenError> {
     let io = |source| OpenError::Io { path: PathBuf::from("segments"), source };
     let indexed = |source| OpenError::Index { source };
     let mut tail = index.tail().map_err(indexed)?;
@@ -68,13 +99,13 @@ pub(super) fn recover(
         let entries: Vec<Entry> =
             records.into_iter().map(|record| (record.multihash, record.location)).collect();
         for entries in entries.chunks(ENTRIES_AT_ONCE_MAX) {
-            index.insert(entries, tail, Durability::None).map_err(indexed)?;
+            index.change(entries, &[], tail, Durability::None).map_err(indexed)?;
         }
     }
     if durable.segment > last {
         recovery.damaged(Stretch { segment: durable.segment, offset: 0, bytes: durable.offset });
     }
-    index.insert(&[], tail, Durability::Immediate).map_err(indexed)?;
+    index.change(&[], &[], tail, Durability::Immediate).map_err(indexed)?;
     Ok((tail, recovery))
 }
 

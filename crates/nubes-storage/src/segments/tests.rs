@@ -451,3 +451,36 @@ proptest! {
         });
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn any_damage_to_the_index_gives_no_wrong_bytes_and_no_panic(
+        at in any::<prop::sample::Index>(),
+        bytes in prop::collection::vec(any::<u8>(), 1..5000),
+        is_clean: bool,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (dir, blocks) = (tempfile::tempdir().unwrap(), numbered(30));
+            let store = Store::open(dir.path(), SMALL).unwrap();
+            store.put_many(blocks.clone()).await.unwrap();
+            if is_clean {
+                store.close().await;
+                drop(store);
+            }
+            let dir = crashed(dir.path());
+            let path = dir.path().join("index.redb");
+            let length = usize::try_from(fs::metadata(&path).unwrap().len()).unwrap();
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            file.write_all_at(&bytes, at.index(length) as u64).unwrap();
+            let store = Store::open(dir.path(), SMALL).unwrap();
+            for block in &blocks {
+                if let Ok(content) = store.get(block.cid()).await {
+                    assert_eq!(&content, block.bytes());
+                }
+            }
+        });
+    }
+}

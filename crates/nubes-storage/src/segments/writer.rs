@@ -111,7 +111,7 @@ impl Writer {
                 Request::Maintain(work) => work(&mut self),
             }
             if self.has_failed {
-                tracing::error!("the block store stops writing after a failed sync");
+                tracing::error!("the block store stops writing: a sync or its index failed");
                 return;
             }
         }
@@ -256,14 +256,23 @@ impl Writer {
         self.unsynced_bytes += entries.iter().map(|(_, location)| u64::from(location.length)).sum::<u64>();
         self.unsynced_commits += 1;
         if self.unsynced_bytes >= INDEX_SYNC_BYTES || self.unsynced_commits >= INDEX_SYNC_COMMITS {
-            return self.index(&entries, Durability::Immediate);
+            return self.change_index(&entries, &[], Durability::Immediate);
         }
-        self.index(&entries, Durability::None)
+        self.change_index(&entries, &[], Durability::None)
     }
 
     /// Changes the index, which then reaches to the tail.
-    fn index(&mut self, entries: &[Entry], durability: Durability) -> Result<(), PutError> {
-        self.indexed(|index, tail| index.insert(entries, tail, durability))?;
+    // redb answers with errors only once it has failed, so the segments would grow by what is never found.
+    pub(super) fn change_index(
+        &mut self,
+        entries: &[Entry],
+        removed: &[Vec<u8>],
+        durability: Durability,
+    ) -> Result<(), PutError> {
+        self.parts.index.change(entries, removed, self.tail, durability).map_err(|source| {
+            self.has_failed = true;
+            PutError::Index { source: Arc::new(source) }
+        })?;
         if matches!(durability, Durability::Immediate) {
             (self.unsynced_bytes, self.unsynced_commits) = (0, 0);
             // It saves the next start some reading, no more.
@@ -272,21 +281,10 @@ impl Writer {
         Ok(())
     }
 
-    // redb answers with errors only once it has failed, so the segments would grow by what is never found.
-    fn indexed<T>(
-        &mut self,
-        change: impl FnOnce(&Index, Position) -> Result<T, redb::Error>,
-    ) -> Result<T, PutError> {
-        change(&self.parts.index, self.tail).map_err(|source| {
-            self.has_failed = true;
-            PutError::Index { source: Arc::new(source) }
-        })
-    }
-
     /// Everything that was indexed is so after a crash too.
     pub(super) fn sync_index(&mut self) -> Result<(), PutError> {
         self.parts.index.settle().map_err(|source| self.write_error(source, 0))?;
-        self.index(&[], Durability::Immediate)
+        self.change_index(&[], &[], Durability::Immediate)
     }
 
     fn append(&mut self, multihash: Vec<u8>, block: &Block, added: &mut Added) -> io::Result<()> {
