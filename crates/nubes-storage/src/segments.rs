@@ -19,10 +19,13 @@
 //! rolled back; a sync that fails stops the writer, because after it nothing is known about the file's pages.
 
 mod backing;
+mod backup;
 mod batch;
 mod cache;
+mod collect;
 mod disk;
 mod end;
+mod erase;
 mod errors;
 mod files;
 mod index;
@@ -61,8 +64,11 @@ use tokio::{
 };
 use writer::{Parts, Put, Request, Writer};
 
+pub use backup::Backup;
 pub use batch::Batches;
-pub use errors::{Damage, GetError, OpenError, PutError};
+pub use collect::{Collected, Stats};
+pub use erase::Erased;
+pub use errors::{Damage, GetError, MaintainError, OpenError, PutError};
 pub use recovery::Recovery;
 pub use scan::Stretch;
 pub use scrub::{DAMAGES_MAX, Scrub};
@@ -119,6 +125,8 @@ struct Inner {
     damaged: Mutex<LruCache<Multihash<64>, ()>>,
     room: Arc<Semaphore>,
     recovery: Recovery,
+    // A lock because the callers take turns and no task is needed between them. The writer does what only it may do.
+    maintenance: tokio::sync::Mutex<()>,
     // A lock because closing comes from any clone, once, and readers of the queue only copy a sender.
     writer: Mutex<Option<WriterHandle>>,
     _lock: Box<dyn Any + Send + Sync>,
@@ -168,6 +176,7 @@ impl Store {
             damaged: Mutex::new(LruCache::new(DAMAGED_MAX)),
             room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / QUEUE_UNIT_BYTES)),
             recovery,
+            maintenance: tokio::sync::Mutex::new(()),
             writer: Mutex::new(Some(WriterHandle { queue, thread })),
             _lock: lock,
         };
@@ -244,17 +253,64 @@ impl Store {
     }
 
     fn locate(&self, cid: &Cid) -> Result<Option<Location>, GetError> {
-        self.inner.parts.index.get(&cid.hash().to_bytes()).map_err(|source| GetError::Index { source })
+        self.inner.locate(cid.hash())
+    }
+
+    /// Has the writer do something between two groups.
+    async fn maintain<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> T + Send + 'static,
+    ) -> Result<T, PutError> {
+        let queue = self.inner.writer.lock().as_ref().map(|writer| writer.queue.clone());
+        let (reply, answer) = oneshot::channel();
+        let work = Request::Maintain(Box::new(move |writer| {
+            let done = work(writer);
+            // The caller may have stopped waiting.
+            let _ = reply.send(done);
+        }));
+        queue.ok_or(PutError::Closed)?.send(work).await.map_err(|_| PutError::Closed)?;
+        answer.await.map_err(|_| PutError::Closed)
+    }
+
+    /// Does something long on another thread.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, MaintainError> + Send + 'static,
+    ) -> Result<T, MaintainError> {
+        let inner = Arc::clone(&self.inner);
+        task::spawn_blocking(move || work(&inner)).await.map_err(|_| GetError::Aborted)?
     }
 }
 
 impl Inner {
-    fn load(&self, cid: &Cid, location: Location) -> Result<Bytes, GetError> {
-        let damage = |what| {
-            let Location { segment, offset, .. } = location;
-            self.damaged.lock().put(*cid.hash(), ());
-            GetError::Corrupt { damage: Box::new(Damage { cid: *cid, segment, offset, what }) }
-        };
+    fn locate(&self, hash: &Multihash<64>) -> Result<Option<Location>, GetError> {
+        self.parts.index.get(&hash.to_bytes()).map_err(|source| GetError::Index { source })
+    }
+
+    fn load(&self, cid: &Cid, mut location: Location) -> Result<Bytes, GetError> {
+        loop {
+            let error = match self.load_at(cid, location) {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => error,
+            };
+            // A collection or an erasure may have come between the look-up and the reading.
+            match self.locate(cid.hash())? {
+                Some(other) if other != location => location = other,
+                Some(_) => {
+                    if matches!(error, GetError::Corrupt { .. }) {
+                        self.damaged.lock().put(*cid.hash(), ());
+                    }
+                    return Err(error);
+                }
+                None => return Err(GetError::NotFound { cid: *cid }),
+            }
+        }
+    }
+
+    fn load_at(&self, cid: &Cid, location: Location) -> Result<Bytes, GetError> {
+        let Location { segment, offset, .. } = location;
+        let damage =
+            |what| GetError::Corrupt { damage: Box::new(Damage { cid: *cid, segment, offset, what }) };
         let bytes = match self.parts.segments.payload(location) {
             Ok(bytes) => Bytes::from(bytes),
             Err(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
@@ -270,7 +326,18 @@ impl Inner {
         }
         self.damaged.lock().pop(cid.hash());
         self.cache.insert(*cid.hash(), bytes.clone());
+        if self.locate(cid.hash())?.is_none() {
+            self.cache.remove(cid.hash());
+        }
         Ok(bytes)
+    }
+
+    /// Drops what is known of a block that the index does not have any more.
+    fn forget(&self, multihash: &[u8]) {
+        if let Ok(hash) = Multihash::from_bytes(multihash) {
+            self.cache.remove(&hash);
+            self.damaged.lock().pop(&hash);
+        }
     }
 }
 

@@ -1,14 +1,14 @@
 //! The index's file, as redb sees it.
 //!
 //! redb answers nothing any more once a write has failed, not even reads. So a write that finds no room is held in
-//! memory, where reads see it, until [`Backing::settle`] has written it; nothing is put as long as that fails, which
-//! bounds what is held to one commit. A sync that fails is not told to redb either: the file is given up, and the next
-//! start rebuilds the index from the segments.
+//! memory, where reads see it, and what comes after it is held too, syncs included: the file is always what a crash would
+//! leave. [`Backing::settle`] catches up. Nothing is put as long as that fails, which bounds what is held to one commit. A
+//! sync that fails is not told to redb either: the file is given up, and the next start rebuilds the index.
 
 use super::disk::{self, DiskFile};
 use parking_lot::Mutex;
 use redb::StorageBackend;
-use std::{io, sync::Arc};
+use std::{collections::VecDeque, io, sync::Arc};
 
 /// A handle to the file; clones share it.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Backing {
 
 #[derive(Debug, Default)]
 struct State {
-    held: Vec<Change>,
+    held: VecDeque<Change>,
     is_lost: bool,
 }
 
@@ -28,6 +28,7 @@ struct State {
 enum Change {
     Write(u64, Vec<u8>),
     Length(u64),
+    Sync,
 }
 
 impl Backing {
@@ -51,28 +52,22 @@ impl Backing {
     }
 
     fn settle_state(&self, state: &mut State) -> io::Result<()> {
-        let mut written = 0;
-        let outcome = state.held.iter().try_for_each(|change| {
-            self.apply(change)?;
-            written += 1;
-            Ok(())
-        });
-        state.held.drain(..written);
-        outcome
-    }
-
-    fn apply(&self, change: &Change) -> io::Result<()> {
-        match change {
-            Change::Write(offset, bytes) => disk::write_all(&*self.file, bytes, *offset),
-            Change::Length(bytes) => self.file.set_length(*bytes),
+        while let Some(change) = state.held.front() {
+            match change {
+                Change::Write(offset, bytes) => disk::write_all(&*self.file, bytes, *offset)?,
+                Change::Length(bytes) => self.file.set_length(*bytes)?,
+                Change::Sync => state.is_lost |= self.file.sync().is_err(),
+            }
+            state.held.pop_front();
         }
+        Ok(())
     }
 
     // In order: what comes after a held change is held too.
     fn change(&self, apply: impl FnOnce() -> io::Result<()>, change: impl FnOnce() -> Change) {
         let mut state = self.state.lock();
         if !state.held.is_empty() || apply().is_err() {
-            state.held.push(change());
+            state.held.push_back(change());
         }
     }
 }
@@ -83,6 +78,7 @@ impl StorageBackend for Backing {
         Ok(state.held.iter().fold(self.file.length()?, |length, change| match change {
             Change::Length(bytes) => *bytes,
             Change::Write(offset, bytes) => length.max(offset + bytes.len() as u64),
+            Change::Sync => length,
         }))
     }
 
@@ -107,9 +103,10 @@ impl StorageBackend for Backing {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state.lock();
-        let synced = self.settle_state(&mut state).and_then(|()| self.file.sync());
-        if synced.is_err() {
-            state.is_lost = true;
+        if self.settle_state(&mut state).is_err() {
+            state.held.push_back(Change::Sync);
+        } else {
+            state.is_lost |= self.file.sync().is_err();
         }
         Ok(())
     }
@@ -125,6 +122,7 @@ impl StorageBackend for Backing {
 fn overlay(change: &Change, offset: u64, out: &mut [u8]) {
     let place = |at: u64| usize::try_from(at.saturating_sub(offset)).unwrap_or(usize::MAX);
     match change {
+        Change::Sync => {}
         Change::Length(bytes) => out.get_mut(place(*bytes)..).unwrap_or_default().fill(0),
         Change::Write(at, bytes) => {
             let skipped = usize::try_from(offset.saturating_sub(*at)).unwrap_or(usize::MAX);

@@ -15,6 +15,8 @@ use std::{
 pub(super) enum Access {
     /// It has to be there.
     Read,
+    /// To write; it has to be there.
+    Change,
     /// It is made if it is not there.
     Write,
 }
@@ -97,6 +99,7 @@ impl Disk for RealDisk {
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         let file = match access {
             Access::Read => File::open(path)?,
+            Access::Change => OpenOptions::new().read(true).write(true).open(path)?,
             Access::Write => {
                 OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?
             }

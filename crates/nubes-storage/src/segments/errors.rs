@@ -24,7 +24,10 @@ pub enum OpenError {
     /// Use the version of the program that made it, or another folder.
     #[error("the block store {} has format `{found}`, this program knows `{FORMAT}`", dir.display())]
     Version { dir: PathBuf, found: String },
-    /// The disk or the permissions. Nothing was changed.
+    /// A backup that was not finished. Delete it and make it again.
+    #[error("{} has segments and no VERSION", dir.display())]
+    Unfinished { dir: PathBuf },
+    /// The disk or the permissions. Nothing was changed. A full disk may be the reason, because opening writes.
     #[error("cannot open {}", path.display())]
     Io {
         path: PathBuf,
@@ -93,4 +96,22 @@ pub enum GetError {
     /// The program is going down.
     #[error("reading was broken off by the shutdown")]
     Aborted,
+}
+
+/// Why a store is not collected, erased from, counted or copied. What was done until then stays done, and is right.
+#[derive(Debug, thiserror::Error)]
+pub enum MaintainError {
+    #[error(transparent)]
+    Write(#[from] PutError),
+    #[error(transparent)]
+    Read(#[from] GetError),
+    /// The disk.
+    #[error("cannot work on the files of the block store")]
+    Io {
+        #[from]
+        source: io::Error,
+    },
+    /// A backup goes into a new folder. Name another, or delete what an unfinished backup left.
+    #[error("{} holds segments already", dir.display())]
+    Occupied { dir: PathBuf },
 }

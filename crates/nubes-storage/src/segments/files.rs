@@ -22,7 +22,7 @@ impl Segments {
         Self { disk, dir, open: Mutex::new(LruCache::new(OPEN_FILES_MAX)) }
     }
 
-    fn path(&self, segment: u32) -> PathBuf {
+    pub(super) fn path(&self, segment: u32) -> PathBuf {
         self.dir.join(format!("{segment:08}.seg"))
     }
 
@@ -44,6 +44,26 @@ impl Segments {
         let file = self.disk.open(&self.path(segment), Access::Write)?;
         self.disk.sync_dir(&self.dir)?;
         Ok(file)
+    }
+
+    /// A handle for changing what is there.
+    pub(super) fn open_to_change(&self, segment: u32) -> io::Result<Arc<dyn DiskFile>> {
+        self.disk.open(&self.path(segment), Access::Change)
+    }
+
+    /// Deletes a segment; returns its bytes. Whoever reads it at this moment still can. Not durable before a sync.
+    pub(super) fn remove(&self, segment: u32) -> io::Result<u64> {
+        // Held, so that nobody keeps a handle to what is gone.
+        let mut open = self.open.lock();
+        open.pop(&segment);
+        let bytes = self.disk.open(&self.path(segment), Access::Read)?.length()?;
+        self.disk.remove(&self.path(segment))?;
+        Ok(bytes)
+    }
+
+    /// Makes names durable.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.disk.sync_dir(&self.dir)
     }
 
     pub(super) fn open_to_read(&self, segment: u32) -> io::Result<Arc<dyn DiskFile>> {

@@ -32,7 +32,12 @@ pub(super) struct Location {
 
 impl Location {
     pub(super) fn end(self) -> u64 {
-        self.offset + u64::from(self.header) + u64::from(self.length)
+        self.offset + self.bytes()
+    }
+
+    /// Of the record.
+    pub(super) fn bytes(self) -> u64 {
+        u64::from(self.header) + u64::from(self.length)
     }
 }
 
@@ -161,7 +166,8 @@ impl Index {
         })
     }
 
-    /// Adds `entries` and takes out `removed`; everything before `tail` is indexed then.
+    /// Adds `entries` and takes out `removed`; everything before `tail` is indexed then. What is to be durable at once is
+    /// so when [`Index::settle`] works too.
     pub(super) fn change(
         &self,
         entries: &[Entry],

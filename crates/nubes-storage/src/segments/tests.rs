@@ -1,4 +1,6 @@
+mod collect;
 mod faults;
+mod kill;
 mod memory_disk;
 
 use super::{Config, GetError, OpenError, PutError, Store};

@@ -13,11 +13,18 @@ pub(super) fn check(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
     match read(disk, &path) {
         Ok(found) if found == FORMAT => Ok(()),
         Ok(found) => Err(OpenError::Version { dir: dir.to_owned(), found }),
-        Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
-            write(disk, dir).map_err(|source| OpenError::Io { path, source })
-        }
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => begin(disk, dir),
         Err(source) => Err(OpenError::Io { path, source }),
     }
+}
+
+// A store has it before its first segment, and a backup after its last.
+fn begin(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
+    let io = |source| OpenError::Io { path: dir.to_owned(), source };
+    if !disk.list(&dir.join("segments")).map_err(io)?.is_empty() {
+        return Err(OpenError::Unfinished { dir: dir.to_owned() });
+    }
+    write(disk, dir).map_err(io)
 }
 
 fn read(disk: &dyn Disk, path: &Path) -> io::Result<String> {

@@ -7,7 +7,7 @@ use super::{Config, PutError, files::Segments, record};
 use crate::block::{self, Block};
 use redb::Durability;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::PathBuf,
     sync::{Arc, Weak},
@@ -63,7 +63,7 @@ pub(super) struct Writer {
     unsynced_bytes: u64,
     unsynced_commits: u32,
     /// A sync or the index failed, and nothing may be acknowledged any more.
-    has_failed: bool,
+    pub(super) has_failed: bool,
     /// What was put since a collection began.
     pub(super) recent: Option<Recent>,
 }
@@ -71,8 +71,10 @@ pub(super) struct Writer {
 /// Multihashes, as long as somebody is interested in them.
 #[derive(Debug)]
 pub(super) struct Recent {
-    pub(super) hashes: std::collections::BTreeSet<Vec<u8>>,
+    pub(super) hashes: BTreeSet<Vec<u8>>,
     pub(super) interest: Weak<()>,
+    /// Where the tail was at the beginning.
+    pub(super) from: Position,
 }
 
 /// A group commit that is not durable yet.
@@ -164,6 +166,10 @@ impl Writer {
         added: &mut Added,
     ) -> Result<Vec<Result<(), PutError>>, PutError> {
         let start = self.tail;
+        self.parts.index.settle().map_err(|source| {
+            let blocks = group.iter().flat_map(|put| &put.blocks);
+            self.write_error(source, blocks.map(record::bytes).sum())
+        })?;
         let mut free_bytes = self.free_bytes();
         let mut outcomes = Vec::with_capacity(group.len());
         for Put { blocks, .. } in group {
@@ -173,7 +179,6 @@ impl Writer {
                 outcomes.push(Err(refused));
                 continue;
             }
-            self.parts.index.settle().map_err(|source| self.write_error(source, asked_bytes))?;
             free_bytes = free_bytes.saturating_sub(asked_bytes);
             for (multihash, block) in fresh {
                 if let Err(source) = self.append(multihash, block, added) {
@@ -188,6 +193,7 @@ impl Writer {
     /// What of the blocks is not stored yet.
     fn fresh<'a>(&mut self, blocks: &'a [Block], added: &Added) -> BTreeMap<Vec<u8>, &'a Block> {
         let mut fresh = BTreeMap::new();
+        self.recent.take_if(|recent| recent.interest.strong_count() == 0);
         for block in blocks.iter().filter(|block| block::inlined(block.cid()).is_none()) {
             let multihash = block.cid().hash().to_bytes();
             if let Some(recent) = &mut self.recent {
@@ -231,7 +237,7 @@ impl Writer {
         self.sealed_bytes + self.tail.offset
     }
 
-    fn write_error(&self, source: io::Error, asked_bytes: u64) -> PutError {
+    pub(super) fn write_error(&self, source: io::Error, asked_bytes: u64) -> PutError {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => PutError::Full {
                 free_bytes: self.free_bytes(),
@@ -243,7 +249,7 @@ impl Writer {
     }
 
     /// Makes what was appended since `start` durable and findable.
-    fn finish(&mut self, added: &Added, start: Position) -> Result<(), PutError> {
+    pub(super) fn finish(&mut self, added: &Added, start: Position) -> Result<(), PutError> {
         if added.is_empty() {
             return Ok(());
         }
@@ -263,16 +269,14 @@ impl Writer {
 
     /// Changes the index, which then reaches to the tail.
     // redb answers with errors only once it has failed, so the segments would grow by what is never found.
-    pub(super) fn change_index(
+    fn change_index(
         &mut self,
         entries: &[Entry],
         removed: &[Vec<u8>],
         durability: Durability,
     ) -> Result<(), PutError> {
-        self.parts.index.change(entries, removed, self.tail, durability).map_err(|source| {
-            self.has_failed = true;
-            PutError::Index { source: Arc::new(source) }
-        })?;
+        let changed = self.parts.index.change(entries, removed, self.tail, durability);
+        changed.map_err(|source| self.index_error(source))?;
         if matches!(durability, Durability::Immediate) {
             (self.unsynced_bytes, self.unsynced_commits) = (0, 0);
             // It saves the next start some reading, no more.
@@ -281,13 +285,38 @@ impl Writer {
         Ok(())
     }
 
-    /// Everything that was indexed is so after a crash too.
-    pub(super) fn sync_index(&mut self) -> Result<(), PutError> {
-        self.parts.index.settle().map_err(|source| self.write_error(source, 0))?;
-        self.change_index(&[], &[], Durability::Immediate)
+    fn index_error(&mut self, source: redb::Error) -> PutError {
+        self.has_failed = true;
+        PutError::Index { source: Arc::new(source) }
     }
 
-    fn append(&mut self, multihash: Vec<u8>, block: &Block, added: &mut Added) -> io::Result<()> {
+    pub(super) fn remove_from_index(
+        &mut self,
+        multihashes: &[Vec<u8>],
+        durability: Durability,
+    ) -> Result<(), PutError> {
+        self.settle()?;
+        self.change_index(&[], multihashes, durability)?;
+        if matches!(durability, Durability::Immediate) { self.settle() } else { Ok(()) }
+    }
+
+    pub(super) fn locate(&mut self, multihash: &[u8]) -> Result<Option<Location>, PutError> {
+        self.parts.index.get(multihash).map_err(|source| self.index_error(source))
+    }
+
+    /// Everything that was indexed is so after a crash too.
+    pub(super) fn sync_index(&mut self) -> Result<(), PutError> {
+        self.settle()?;
+        self.change_index(&[], &[], Durability::Immediate)?;
+        self.settle()
+    }
+
+    /// Nothing may be put or moved as long as the index finds no room.
+    pub(super) fn settle(&self) -> Result<(), PutError> {
+        self.parts.index.settle().map_err(|source| self.write_error(source, 0))
+    }
+
+    pub(super) fn append(&mut self, multihash: Vec<u8>, block: &Block, added: &mut Added) -> io::Result<()> {
         if self.tail.offset >= self.parts.config.segment_bytes_max {
             self.roll()?;
         }
@@ -321,14 +350,14 @@ impl Writer {
     }
 
     // After a sync that failed nothing is known about the file, and a second one that works says nothing about the first.
-    fn sync(&mut self) -> io::Result<()> {
+    pub(super) fn sync(&mut self) -> io::Result<()> {
         let synced = self.file.sync();
         self.has_failed |= synced.is_err();
         synced
     }
 
     /// Closes the segment and begins the next.
-    fn roll(&mut self) -> io::Result<()> {
+    pub(super) fn roll(&mut self) -> io::Result<()> {
         self.flush()?;
         self.sync()?;
         let next = Position { segment: self.tail.segment + 1, offset: 0 };
@@ -339,7 +368,7 @@ impl Writer {
     }
 
     // Records that the group left in an earlier segment are whole and true; nothing points to them, and they stay.
-    fn roll_back(&mut self, start: Position, source: io::Error, asked_bytes: u64) -> PutError {
+    pub(super) fn roll_back(&mut self, start: Position, source: io::Error, asked_bytes: u64) -> PutError {
         self.gathered.clear();
         self.tail.offset = if self.tail.segment == start.segment { start.offset } else { 0 };
         self.has_failed |= self.file.set_length(self.tail.offset).is_err();

@@ -2,9 +2,13 @@
 
 use super::memory_disk::{Fault, MemoryDisk};
 use crate::block::Block;
-use crate::segments::{Config, GetError, PutError, Store};
+use crate::segments::{Config, GetError, MaintainError, PutError, Recovery, Store};
 use proptest::prelude::*;
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 const CONFIG: Config = Config { segment_bytes_max: 8 << 10, ..super::SMALL };
 const DIR: &str = "/store";
@@ -21,12 +25,17 @@ enum Step {
     Kill,
     LosePower(u64),
     LoseIndex,
+    /// Keeps the blocks whose number has one of these bits.
+    Collect(u8),
+    Erase(u8),
+    Backup,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let fault = prop::sample::select(vec![Fault::Io, Fault::NoSpace, Fault::Short, Fault::Torn]);
     let step = prop_oneof![
         8 => prop::collection::vec(any::<u8>(), 1..6).prop_map(Step::Put),
+        3 => prop::collection::vec(0..20_u8, 1..6).prop_map(Step::Put),
         3 => any::<u8>().prop_map(Step::Get),
         3 => (0..40_u8, fault).prop_map(|(after, fault)| Step::Fail(after, fault)),
         1 => any::<bool>().prop_map(Step::Full),
@@ -34,6 +43,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Kill),
         2 => any::<u64>().prop_map(Step::LosePower),
         1 => Just(Step::LoseIndex),
+        3 => any::<u8>().prop_map(Step::Collect),
+        2 => (0..20_u8).prop_map(Step::Erase),
+        1 => Just(Step::Backup),
     ];
     prop::collection::vec(step, 1..40)
 }
@@ -44,19 +56,32 @@ pub(super) fn block(id: u8) -> Block {
     super::block(format!("block {id} {}", "x".repeat(length)))
 }
 
-/// What whoever used the store knows of it.
+/// What whoever used the store knows of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Kept,
+    /// Tried to put it, or to remove it without erasing it.
+    Unknown,
+    Erased,
+}
+
 struct World {
     disk: MemoryDisk,
     store: Option<Store>,
-    /// Acknowledged or only tried.
-    blocks: BTreeMap<u8, bool>,
+    blocks: BTreeMap<u8, Known>,
     full: bool,
+    backups: u32,
 }
 
 impl World {
     fn new() -> Self {
-        let mut world =
-            Self { disk: MemoryDisk::default(), store: None, blocks: BTreeMap::new(), full: false };
+        let mut world = Self {
+            disk: MemoryDisk::default(),
+            store: None,
+            blocks: BTreeMap::new(),
+            full: false,
+            backups: 0,
+        };
         world.open();
         world
     }
@@ -90,10 +115,11 @@ impl World {
 
     async fn put(&mut self, ids: &[u8]) {
         match self.store().put_many(ids.iter().map(|id| block(*id)).collect()).await {
-            Ok(()) => self.blocks.extend(ids.iter().map(|id| (*id, true))),
+            Ok(()) => self.blocks.extend(ids.iter().map(|id| (*id, Known::Kept))),
             Err(error) => {
                 for id in ids {
-                    self.blocks.entry(*id).or_insert(false);
+                    let known = self.blocks.entry(*id).or_insert(Known::Unknown);
+                    *known = if *known == Known::Kept { Known::Kept } else { Known::Unknown };
                 }
                 let excused = self.full || self.disk.fired() > 0;
                 assert!(excused, "a put failed without a fault: {error:?}");
@@ -104,13 +130,66 @@ impl World {
     }
 
     async fn get(&self, id: u8) {
-        let got = self.store().get(block(id).cid()).await;
-        match (got, self.blocks.get(&id)) {
-            (Ok(bytes), Some(_)) => assert_eq!(bytes, block(id).bytes(), "wrong bytes"),
-            (Ok(_), None) => panic!("block {id} was never put"),
-            (Err(GetError::NotFound { .. }), Some(false) | None) => {}
+        self.get_from(self.store(), id).await;
+    }
+
+    async fn get_from(&self, store: &Store, id: u8) {
+        match (store.get(block(id).cid()).await, self.blocks.get(&id)) {
+            (Ok(bytes), Some(Known::Kept | Known::Unknown)) => {
+                assert_eq!(bytes, block(id).bytes(), "wrong bytes")
+            }
+            (Err(GetError::NotFound { .. }), Some(Known::Unknown | Known::Erased) | None) => {}
             (Err(GetError::Read { .. } | GetError::Index { .. }), _) if self.disk.fired() > 0 => {}
-            (Err(error), known) => panic!("block {id}, known as {known:?}: {error:?}"),
+            (got, known) => panic!("block {id}, known as {known:?}: {got:?}"),
+        }
+    }
+
+    async fn collect(&mut self, bits: u8) {
+        let kept: BTreeSet<_> =
+            (0..=u8::MAX).filter(|id| id & bits != 0).map(|id| *block(id).cid().hash()).collect();
+        let collected = self.store().collect(&|hash| kept.contains(hash)).await;
+        for (id, known) in self.blocks.iter_mut().filter(|(id, _)| **id & bits == 0) {
+            if collected.is_ok() {
+                let got = self.store.as_ref().unwrap().get(block(*id).cid()).await;
+                let is_gone = matches!(got, Err(GetError::NotFound { .. }));
+                assert!(is_gone || self.disk.fired() > 0, "block {id} was collected: {got:?}");
+            }
+            *known = if *known == Known::Erased { Known::Erased } else { Known::Unknown };
+        }
+        self.excused(collected);
+    }
+
+    async fn erase(&mut self, id: u8) {
+        let erased = self.store().erase(block(id).cid().hash()).await;
+        self.blocks.insert(id, if erased.is_ok() { Known::Erased } else { Known::Unknown });
+        self.excused(erased);
+    }
+
+    async fn backup(&mut self) {
+        self.backups += 1;
+        let to = format!("/backup{}", self.backups);
+        let done = self.store().backup(Path::new(&to)).await;
+        let disk = Arc::new(self.disk.clone());
+        match Store::open_on(disk, Path::new(&to), CONFIG) {
+            Ok(copy) if done.is_ok() => {
+                for id in self.blocks.keys() {
+                    self.get_from(&copy, *id).await;
+                }
+                assert!(
+                    self.disk.fired() > 0 || copy.recovery() == &Recovery::default(),
+                    "{:?}",
+                    copy.recovery()
+                );
+            }
+            Ok(_) => {}
+            Err(error) => assert!(done.is_err() || self.full || self.disk.fired() > 0, "{error:?}"),
+        }
+        self.excused(done);
+    }
+
+    fn excused<T>(&self, done: Result<T, MaintainError>) {
+        if let Err(error) = done {
+            assert!(self.full || self.disk.fired() > 0, "it failed without a fault: {error:?}");
         }
     }
 
@@ -147,6 +226,9 @@ impl World {
                 })
                 .await;
             }
+            Step::Collect(bits) => self.collect(*bits).await,
+            Step::Erase(id) => self.erase(*id).await,
+            Step::Backup => self.backup().await,
         }
     }
 }
@@ -162,7 +244,7 @@ fn run(steps: &[Step]) {
         world.restart(MemoryDisk::kill).await;
         let all: Vec<u8> = world.blocks.keys().copied().collect();
         world.put(&all).await;
-        assert!(world.blocks.values().all(|acknowledged| *acknowledged), "it writes again");
+        assert!(world.blocks.values().all(|known| *known == Known::Kept), "it writes again");
         world.restart(|disk| disk.lose_power(7)).await;
         assert_eq!(world.store().verify_all().await.unwrap().damaged, []);
     });

@@ -221,7 +221,7 @@ impl Disk for MemoryDisk {
         state.allowed(life)?;
         let inode = match (state.names.get(path), access) {
             (Some(inode), _) => *inode,
-            (None, Access::Read) => return Err(io::ErrorKind::NotFound.into()),
+            (None, Access::Read | Access::Change) => return Err(io::ErrorKind::NotFound.into()),
             (None, Access::Write) => {
                 let inode = state.files.len();
                 state.files.push(Inode::default());
