@@ -70,9 +70,8 @@ impl Writer {
         // A write that was rolled back is not gone before that.
         self.sync().map_err(|source| self.write_error(source, 0))?;
         let indexed = self.locate(multihash)?;
-        if indexed.is_some() {
-            self.remove_from_index(&[multihash.to_vec()], Durability::Immediate)?;
-        }
+        // Also if it is not there: a collection may have taken it out, and not durably if the disk was full.
+        self.remove_from_index(&[multihash.to_vec()], Durability::Immediate)?;
         Ok((indexed, self.tail))
     }
 

@@ -455,7 +455,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn any_damage_to_the_index_gives_no_wrong_bytes_and_no_panic(

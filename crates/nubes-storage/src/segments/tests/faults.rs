@@ -263,3 +263,21 @@ proptest! {
         run(&steps);
     }
 }
+
+#[test]
+fn an_erased_block_does_not_come_back_as_damaged_when_the_index_found_no_room() {
+    use Step::{Collect, Erase, Full, Kill, LoseIndex, Put, Restart};
+    run(&[
+        Put(vec![0]),
+        LoseIndex,
+        Put(vec![1]),
+        Restart,
+        Full(true),
+        Kill,
+        Put(vec![0]),
+        Erase(2),
+        Restart,
+        Collect(74),
+        Erase(0),
+    ]);
+}
