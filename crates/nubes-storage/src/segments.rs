@@ -121,8 +121,6 @@ pub struct Store {
 struct Inner {
     parts: Parts,
     cache: Cache,
-    // A lock because any reader may find damage; it is held for a look-up.
-    damaged: Mutex<LruCache<Multihash<64>, ()>>,
     room: Arc<Semaphore>,
     recovery: Recovery,
     // A lock because the callers take turns and no task is needed between them. The writer does what only it may do.
@@ -166,14 +164,14 @@ impl Store {
         end.write(tail).and_then(|()| end.sync()).map_err(at(dir.join("END")))?;
         let index = Arc::new(index);
         let (queue, requests) = mpsc::channel(QUEUE_REQUESTS_MAX);
-        let parts = Parts { disk, dir: dir.to_owned(), index, segments, config };
+        let damaged = Arc::new(Mutex::new(LruCache::new(DAMAGED_MAX)));
+        let parts = Parts { disk, dir: dir.to_owned(), index, segments, damaged, config };
         let writer = Writer::new(requests, parts.clone(), end, tail).map_err(at(dir.join("segments")))?;
         let thread = thread::Builder::new().name("nubes-segments".to_owned()).spawn(move || writer.run());
         let thread = thread.map_err(at(dir.to_owned()))?;
         let inner = Inner {
             parts,
             cache: Cache::new(config.cache_bytes_max),
-            damaged: Mutex::new(LruCache::new(DAMAGED_MAX)),
             room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / QUEUE_UNIT_BYTES)),
             recovery,
             maintenance: tokio::sync::Mutex::new(()),
@@ -222,7 +220,7 @@ impl Store {
     /// Whether the block is stored; its bytes are not looked at. One that was read and found damaged counts as missing,
     /// so that whoever has its content offers it again.
     pub fn has(&self, cid: &Cid) -> Result<bool, GetError> {
-        Ok(!self.inner.damaged.lock().contains(cid.hash()) && self.length(cid)?.is_some())
+        Ok(!self.inner.parts.damaged.lock().contains(cid.hash()) && self.length(cid)?.is_some())
     }
 
     /// Length of the block in bytes, if it is stored; its bytes are not looked at.
@@ -297,14 +295,23 @@ impl Inner {
             match self.locate(cid.hash())? {
                 Some(other) if other != location => location = other,
                 Some(_) => {
-                    if matches!(error, GetError::Corrupt { .. }) {
-                        self.damaged.lock().put(*cid.hash(), ());
-                    }
+                    self.note_damage(cid.hash(), location, &error)?;
                     return Err(error);
                 }
                 None => return Err(GetError::NotFound { cid: *cid }),
             }
         }
+    }
+
+    fn note_damage(&self, hash: &Multihash<64>, at: Location, error: &GetError) -> Result<(), GetError> {
+        if matches!(error, GetError::Corrupt { .. }) {
+            self.parts.damaged.lock().put(*hash, ());
+            // A repair may have come before the note, and takes away only what it finds.
+            if self.locate(hash)? != Some(at) {
+                self.parts.damaged.lock().pop(hash);
+            }
+        }
+        Ok(())
     }
 
     fn load_at(&self, cid: &Cid, location: Location) -> Result<Bytes, GetError> {
@@ -324,7 +331,7 @@ impl Inner {
         if block::hashes_to(cid.hash(), &bytes) != Ok(true) {
             return Err(damage("the payload does not match the hash"));
         }
-        self.damaged.lock().pop(cid.hash());
+        self.parts.damaged.lock().pop(cid.hash());
         self.cache.insert(*cid.hash(), bytes.clone());
         if self.locate(cid.hash())?.is_none() {
             self.cache.remove(cid.hash());
@@ -336,7 +343,7 @@ impl Inner {
     fn forget(&self, multihash: &[u8]) {
         if let Ok(hash) = Multihash::from_bytes(multihash) {
             self.cache.remove(&hash);
-            self.damaged.lock().pop(&hash);
+            self.parts.damaged.lock().pop(&hash);
         }
     }
 }

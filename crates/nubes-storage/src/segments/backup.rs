@@ -8,11 +8,7 @@ use super::end;
 use super::index::{self, Index, Position};
 use super::{GetError, Inner, MaintainError, Store, version};
 use redb::{Durability, ReadTransaction};
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{io, path::Path, sync::Arc};
 
 const COPY_BYTES: usize = 1 << 20;
 /// Entries that are written to the new index at once.
@@ -58,7 +54,7 @@ impl Inner {
             }
         }
         disk.sync_dir(&segments)?;
-        backup.blocks = copy_index(disk, snapshot, tail, to.join("index.redb"))?;
+        backup.blocks = copy_index(disk, snapshot, tail, &to.join("index.redb"))?;
         let file = disk.open(&to.join("END"), Access::Write)?;
         disk::write_all(&*file, &end::encode(tail), 0)?;
         file.sync()?;
@@ -86,10 +82,10 @@ fn copy_index(
     disk: &Arc<dyn Disk>,
     snapshot: &ReadTransaction,
     tail: Position,
-    to: PathBuf,
+    to: &Path,
 ) -> Result<u64, MaintainError> {
     let failed = |source| MaintainError::Read(GetError::Index { source });
-    let copy = Index::replace(disk, &to).map_err(|source| io::Error::other(source))?;
+    let copy = Index::replace(disk, to).map_err(io::Error::other)?;
     let (mut entries, mut count, mut written) = (Vec::new(), 0, Ok(()));
     let walked = index::for_each(snapshot, |multihash, location| {
         entries.push((multihash.to_vec(), location));

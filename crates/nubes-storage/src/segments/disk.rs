@@ -166,8 +166,8 @@ impl DiskFile for RealFile {
 }
 
 /// Overwrites bytes with zeros.
-pub(super) fn zero(file: &dyn DiskFile, mut offset: u64, mut bytes: u64) -> io::Result<()> {
-    const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+fn zero(file: &dyn DiskFile, mut offset: u64, mut bytes: u64) -> io::Result<()> {
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     while bytes > 0 {
         let part = usize::try_from(bytes).unwrap_or(usize::MAX).min(ZEROS.len());
         write_all(file, ZEROS.get(..part).unwrap_or_default(), offset)?;

@@ -125,7 +125,7 @@ impl Index {
     pub(super) fn replace(disk: &Arc<dyn Disk>, path: &Path) -> Result<Self, OpenError> {
         match disk.rename(path, &path.with_extension("damaged")) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(OpenError::Io { path: path.to_owned(), source });
+                Err(OpenError::Io { path: path.to_owned(), source })
             }
             _ => Ok(Self::open(disk, path).map_err(|source| OpenError::Index { source })?.0),
         }

@@ -352,6 +352,15 @@ async fn a_store_of_another_format_is_not_touched() {
 }
 
 #[tokio::test]
+async fn blocks_lie_in_the_order_in_which_they_were_put() {
+    let (dir, blocks) = (tempfile::tempdir().unwrap(), numbered(30));
+    filled(dir.path(), &blocks).await;
+    let path = segment(dir.path(), 1);
+    let places: Vec<_> = (0..30).map(|n| position_of(&path, format!("block {n} ").as_bytes())).collect();
+    assert!(places.is_sorted(), "{places:?}");
+}
+
+#[tokio::test]
 async fn equal_content_is_stored_once() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), SMALL).unwrap();

@@ -5,6 +5,9 @@ use super::end::End;
 use super::index::{Entry, Index, Location, Position};
 use super::{Config, PutError, files::Segments, record};
 use crate::block::{self, Block};
+use lru::LruCache;
+use multihash::Multihash;
+use parking_lot::Mutex;
 use redb::Durability;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -45,6 +48,8 @@ pub(super) struct Parts {
     pub(super) dir: PathBuf,
     pub(super) index: Arc<Index>,
     pub(super) segments: Arc<Segments>,
+    // A lock because any reader may find damage, and the writer mends it; it is held for a look-up.
+    pub(super) damaged: Arc<Mutex<LruCache<Multihash<64>, ()>>>,
     pub(super) config: Config,
 }
 
@@ -174,7 +179,7 @@ impl Writer {
         let mut outcomes = Vec::with_capacity(group.len());
         for Put { blocks, .. } in group {
             let fresh = self.fresh(blocks, added);
-            let asked_bytes = fresh.values().map(|block| record::bytes(block)).sum();
+            let asked_bytes = fresh.iter().map(|(_, block)| record::bytes(block)).sum();
             if let Err(refused) = self.admit(asked_bytes, free_bytes) {
                 outcomes.push(Err(refused));
                 continue;
@@ -190,17 +195,20 @@ impl Writer {
         Ok(outcomes)
     }
 
-    /// What of the blocks is not stored yet.
-    fn fresh<'a>(&mut self, blocks: &'a [Block], added: &Added) -> BTreeMap<Vec<u8>, &'a Block> {
-        let mut fresh = BTreeMap::new();
+    /// What of the blocks is not stored yet, in their order, in which they will be read.
+    fn fresh<'a>(&mut self, blocks: &'a [Block], added: &Added) -> Vec<(Vec<u8>, &'a Block)> {
+        let (mut fresh, mut seen) = (Vec::new(), BTreeSet::new());
         self.recent.take_if(|recent| recent.interest.strong_count() == 0);
         for block in blocks.iter().filter(|block| block::inlined(block.cid()).is_none()) {
             let multihash = block.cid().hash().to_bytes();
             if let Some(recent) = &mut self.recent {
                 recent.hashes.insert(multihash.clone());
             }
-            if !added.contains_key(&multihash) && !self.is_kept(&multihash, block) {
-                fresh.insert(multihash, block);
+            if seen.insert(multihash.clone())
+                && !added.contains_key(&multihash)
+                && !self.is_kept(&multihash, block)
+            {
+                fresh.push((multihash, block));
             }
         }
         fresh
@@ -262,9 +270,15 @@ impl Writer {
         self.unsynced_bytes += entries.iter().map(|(_, location)| u64::from(location.length)).sum::<u64>();
         self.unsynced_commits += 1;
         if self.unsynced_bytes >= INDEX_SYNC_BYTES || self.unsynced_commits >= INDEX_SYNC_COMMITS {
-            return self.change_index(&entries, &[], Durability::Immediate);
+            self.change_index(&entries, &[], Durability::Immediate)?;
+        } else {
+            self.change_index(&entries, &[], Durability::None)?;
         }
-        self.change_index(&entries, &[], Durability::None)
+        let mut damaged = self.parts.damaged.lock();
+        for mended in added.keys().filter_map(|multihash| Multihash::from_bytes(multihash).ok()) {
+            damaged.pop(&mended);
+        }
+        Ok(())
     }
 
     /// Changes the index, which then reaches to the tail.

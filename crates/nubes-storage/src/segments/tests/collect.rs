@@ -2,7 +2,7 @@
 
 use super::{SMALL, block, check_all, crashed, filled, flip, numbered, position_of, segment};
 use crate::block::Block;
-use crate::segments::{Config, GetError, MaintainError, OpenError, PutError, Store};
+use crate::segments::{Collected, Config, GetError, MaintainError, OpenError, PutError, Recovery, Store};
 use multihash::Multihash;
 use std::{
     collections::BTreeSet,
@@ -51,7 +51,7 @@ async fn what_is_not_kept_gives_its_room_back() {
     assert!(after.stored_bytes < 2 * after.live_bytes, "{after:?}");
     check_all(&store, &kept).await;
     check_gone(&store, &rest).await;
-    assert_eq!(store.collect(&|hash| keep.contains(hash)).await.unwrap(), Default::default());
+    assert_eq!(store.collect(&|hash| keep.contains(hash)).await.unwrap(), Collected::default());
     let crashed = crashed(dir.path());
     for index_is_lost in [false, true] {
         if index_is_lost {
@@ -190,7 +190,7 @@ async fn an_erased_block_leaves_no_bytes_in_any_segment() {
     assert!(on_disk(dir.path(), erased.bytes()));
     assert_eq!(store.erase(erased.cid().hash()).await.unwrap().records, 3);
     assert!(!on_disk(dir.path(), erased.bytes()));
-    assert!(!on_disk(dir.path(), &erased.cid().hash().digest()[..]), "its name is gone too");
+    assert!(!on_disk(dir.path(), erased.cid().hash().digest()), "its name is gone too");
     check_gone(&store, std::slice::from_ref(erased)).await;
     assert_eq!(store.erase(erased.cid().hash()).await.unwrap().records, 0);
     store.close().await;
@@ -224,7 +224,7 @@ async fn a_backup_under_writes_is_a_store_of_its_own() {
     writing.join_all().await;
     assert!(backup.blocks >= 499, "{backup:?}");
     let copy = Store::open(&to, SMALL).unwrap();
-    assert_eq!(copy.recovery(), &Default::default());
+    assert_eq!(copy.recovery(), &Recovery::default());
     let stats = copy.stats().await.unwrap();
     assert_eq!(
         (stats.blocks, stats.segments, stats.stored_bytes),

@@ -152,18 +152,16 @@ impl MemoryDisk {
         state.name(path, None);
     }
 
-    pub(super) fn content(&self, path: &Path) -> Option<Vec<u8>> {
-        let state = self.0.lock();
-        state.names.get(path).map(|inode| state.files[*inode].seen.clone())
-    }
-
-    /// Changes a byte behind everybody's back.
-    pub(super) fn flip(&self, path: &Path, offset: usize) {
+    /// Changes a byte of some file in `dir` behind everybody's back.
+    pub(super) fn rot(&self, dir: &Path, seed: u64) {
         let mut state = self.0.lock();
-        let inode = state.names[path];
-        let file = &mut state.files[inode];
-        file.seen[offset] ^= 0x40;
-        if let Some(byte) = file.durable.get_mut(offset) {
+        let mut dice = Dice(seed);
+        let State { names, files, .. } = &mut *state;
+        let inodes: Vec<_> = names.iter().filter(|(path, _)| path.parent() == Some(dir)).collect();
+        let Some((_, inode)) = inodes.get(dice.below(inodes.len())) else { return };
+        let file = &mut files[**inode];
+        let at = dice.below(file.seen.len());
+        for byte in file.seen.get_mut(at).into_iter().chain(file.durable.get_mut(at)) {
             *byte ^= 0x40;
         }
     }
