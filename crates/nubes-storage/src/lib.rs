@@ -21,6 +21,7 @@
 mod block;
 mod ipld;
 mod local;
+mod objects;
 mod problem;
 mod varint;
 
@@ -34,4 +35,5 @@ pub mod unixfs;
 pub use crate::block::{BLOCK_BYTES_MAX, Block, BlockError};
 pub use crate::gateway::{Caching, Gateway, Place, Root, Site};
 pub use crate::local::{LocalBlobs, LocalBlocks};
+pub use crate::objects::{ObjectBlocks, S3, S3Error};
 pub use crate::segments::{Config, OpenError, Store};

@@ -22,7 +22,8 @@ pub struct Erased {
 
 impl Store {
     /// Removes a block and overwrites its bytes, durably, in every segment. Copies elsewhere, as in a backup, stay. It
-    /// reads the headers of all records, so it takes long in a large store.
+    /// reads the headers of all records, so it takes long in a large store. One that fails may leave the block damaged;
+    /// erase it again.
     pub async fn erase(&self, hash: &Multihash<64>) -> Result<Erased, MaintainError> {
         let _turn = self.inner.maintenance.lock().await;
         let multihash = hash.to_bytes();

@@ -66,6 +66,15 @@ enum Known {
     /// Tried to put it, or to remove it without erasing it.
     Unknown,
     Erased,
+    /// Erasing it failed, maybe halfway.
+    HalfErased,
+}
+
+impl Known {
+    /// After a collection that let go of it.
+    fn less(self) -> Self {
+        if self == Self::Kept { Self::Unknown } else { self }
+    }
 }
 
 struct World {
@@ -125,7 +134,7 @@ impl World {
             Err(error) => {
                 for id in ids {
                     let known = self.blocks.entry(*id).or_insert(Known::Unknown);
-                    *known = if *known == Known::Kept { Known::Kept } else { Known::Unknown };
+                    *known = if *known == Known::Erased { Known::Unknown } else { *known };
                 }
                 let excused = self.full || self.disk.fired() > 0;
                 assert!(excused, "a put failed without a fault: {error:?}");
@@ -141,10 +150,11 @@ impl World {
 
     async fn get_from(&self, store: &Store, id: u8) {
         match (store.get(block(id).cid()).await, self.blocks.get(&id)) {
-            (Ok(bytes), Some(Known::Kept | Known::Unknown)) => {
+            (Ok(bytes), Some(Known::Kept | Known::Unknown | Known::HalfErased)) => {
                 assert_eq!(bytes, block(id).bytes(), "wrong bytes");
             }
-            (Err(GetError::NotFound { .. }), Some(Known::Unknown | Known::Erased) | None) => {}
+            (Err(GetError::NotFound { .. }), Some(Known::Unknown | Known::Erased) | None)
+            | (Err(GetError::NotFound { .. } | GetError::Corrupt { .. }), Some(Known::HalfErased)) => {}
             (Err(GetError::Corrupt { damage }), Some(Known::Kept | Known::Unknown)) if self.rotten => {
                 assert_eq!(damage.cid, *block(id).cid());
             }
@@ -164,14 +174,14 @@ impl World {
                 let is_gone = matches!(got, Err(GetError::NotFound { .. }));
                 assert!(is_gone || self.disk.fired() > 0, "block {id} was collected: {got:?}");
             }
-            *known = if *known == Known::Erased { Known::Erased } else { Known::Unknown };
+            *known = known.less();
         }
         self.excused(collected);
     }
 
     async fn erase(&mut self, id: u8) {
         let erased = self.store().erase(block(id).cid().hash()).await;
-        self.blocks.insert(id, if erased.is_ok() { Known::Erased } else { Known::Unknown });
+        self.blocks.insert(id, if erased.is_ok() { Known::Erased } else { Known::HalfErased });
         self.excused(erased);
     }
 
