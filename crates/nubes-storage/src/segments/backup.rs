@@ -97,5 +97,6 @@ fn copy_index(
     });
     walked.and(written).map_err(failed)?;
     copy.change(&entries, &[], tail, Durability::Immediate).map_err(failed)?;
+    copy.settle()?;
     Ok(count)
 }

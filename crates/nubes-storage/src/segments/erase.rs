@@ -68,8 +68,10 @@ impl Inner {
 
 impl Writer {
     fn take_out_durably(&mut self, multihash: &[u8]) -> Result<(Option<Location>, Position), PutError> {
-        // A write that was rolled back is not gone before that.
-        self.sync().map_err(|source| self.write_error(source, 0))?;
+        // A write that was rolled back and a segment that was deleted are not gone before that.
+        self.sync()
+            .and_then(|()| self.parts.segments.sync())
+            .map_err(|source| self.write_error(source, 0))?;
         let indexed = self.locate(multihash)?;
         // Also if it is not there: a collection may have taken it out, and not durably if the disk was full.
         self.remove_from_index(&[multihash.to_vec()], Durability::Immediate)?;

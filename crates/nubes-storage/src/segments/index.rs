@@ -148,7 +148,12 @@ impl Index {
 
     /// Writes what found no room before. As long as this fails nothing may be inserted.
     pub(super) fn settle(&self) -> io::Result<()> {
-        self.file.backing.settle()
+        self.file.backing.settle()?;
+        if self.file.backing.is_lost() {
+            Err(io::Error::other("the index could not be synced"))
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) fn get(&self, multihash: &[u8]) -> Result<Option<Location>, redb::Error> {

@@ -106,7 +106,7 @@ impl World {
             if attempt + 1 == RESTARTS_MAX {
                 self.disk.mend();
             }
-            match Store::open_on(Arc::new(self.disk.clone()), Path::new(DIR), CONFIG) {
+            match Store::open_on(Arc::new(self.disk.mount()), Path::new(DIR), CONFIG) {
                 Ok(store) => {
                     self.store = Some(store);
                     return;
@@ -189,7 +189,7 @@ impl World {
         self.backups += 1;
         let to = format!("/backup{}", self.backups);
         let done = self.store().backup(Path::new(&to)).await;
-        let disk = Arc::new(self.disk.clone());
+        let disk = Arc::new(self.disk.mount());
         match Store::open_on(disk, Path::new(&to), CONFIG) {
             Ok(copy) if done.is_ok() => {
                 for id in self.blocks.keys() {

@@ -27,8 +27,12 @@ pub(super) enum Fault {
     Torn,
 }
 
+/// The disk as one process has it; none of its operations works once the process was killed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct MemoryDisk(Arc<Mutex<State>>);
+pub(super) struct MemoryDisk {
+    state: Arc<Mutex<State>>,
+    life: u32,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -126,35 +130,35 @@ impl Dice {
 impl MemoryDisk {
     /// The fault comes with the operation after `operations` others.
     pub(super) fn fail_after(&self, operations: u64, fault: Fault) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let at = state.operations + 1 + operations;
         state.faults.insert(at, fault);
     }
 
     /// No faults any more; how many came since the last call.
     pub(super) fn mend(&self) -> u32 {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.faults.clear();
         std::mem::take(&mut state.fired)
     }
 
     pub(super) fn fired(&self) -> u32 {
-        self.0.lock().fired
+        self.state.lock().fired
     }
 
     /// While it is full, nothing new finds room.
     pub(super) fn set_full(&self, full: bool) {
-        self.0.lock().full = full;
+        self.state.lock().full = full;
     }
 
     pub(super) fn remove_file(&self, path: &Path) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.name(path, None);
     }
 
     /// Changes a byte of some file in `dir` behind everybody's back.
     pub(super) fn rot(&self, dir: &Path, seed: u64) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let mut dice = Dice(seed);
         let State { names, files, .. } = &mut *state;
         let inodes: Vec<_> = names.iter().filter(|(path, _)| path.parent() == Some(dir)).collect();
@@ -166,14 +170,19 @@ impl MemoryDisk {
         }
     }
 
+    /// The disk as a new process sees it.
+    pub(super) fn mount(&self) -> Self {
+        Self { state: Arc::clone(&self.state), life: self.state.lock().life }
+    }
+
     /// The process is gone; what it wrote is not.
     pub(super) fn kill(&self) {
-        self.0.lock().life += 1;
+        self.state.lock().life += 1;
     }
 
     /// The process is gone, and of what was not synced any part.
     pub(super) fn lose_power(&self, seed: u64) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.life += 1;
         let mut dice = Dice(seed);
         let State { names, durable_names, pending_names, files, .. } = &mut *state;
@@ -207,16 +216,14 @@ impl Disk for MemoryDisk {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
-        let mut state = self.0.lock();
-        let life = state.life;
-        state.allowed(life)?;
+        let mut state = self.state.lock();
+        state.allowed(self.life)?;
         Ok(state.names.keys().filter(|path| path.parent() == Some(dir)).cloned().collect())
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        let mut state = self.0.lock();
-        let life = state.life;
-        state.allowed(life)?;
+        let mut state = self.state.lock();
+        state.allowed(self.life)?;
         let inode = match (state.names.get(path), access) {
             (Some(inode), _) => *inode,
             (None, Access::Read | Access::Change) => return Err(io::ErrorKind::NotFound.into()),
@@ -227,13 +234,12 @@ impl Disk for MemoryDisk {
                 inode
             }
         };
-        Ok(Arc::new(MemoryFile { disk: self.clone(), inode, life }))
+        Ok(Arc::new(MemoryFile { disk: self.clone(), inode }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.0.lock();
-        let life = state.life;
-        state.allowed(life)?;
+        let mut state = self.state.lock();
+        state.allowed(self.life)?;
         let inode = *state.names.get(from).ok_or(io::ErrorKind::NotFound)?;
         state.name(from, None);
         state.name(to, Some(inode));
@@ -241,9 +247,8 @@ impl Disk for MemoryDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.0.lock();
-        let life = state.life;
-        state.allowed(life)?;
+        let mut state = self.state.lock();
+        state.allowed(self.life)?;
         if !state.names.contains_key(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -252,16 +257,15 @@ impl Disk for MemoryDisk {
     }
 
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
-        let mut state = self.0.lock();
-        let life = state.life;
-        state.allowed(life)?;
+        let mut state = self.state.lock();
+        state.allowed(self.life)?;
         state.pending_names.clear();
         state.durable_names = state.names.clone();
         Ok(())
     }
 
     fn free_bytes(&self, _: &Path) -> io::Result<u64> {
-        Ok(if self.0.lock().full { 0 } else { 1 << 40 })
+        Ok(if self.state.lock().full { 0 } else { 1 << 40 })
     }
 
     fn lock(&self, _: &Path) -> Result<Box<dyn Any + Send + Sync>, TryLockError> {
@@ -273,21 +277,20 @@ impl Disk for MemoryDisk {
 struct MemoryFile {
     disk: MemoryDisk,
     inode: usize,
-    life: u32,
 }
 
 impl MemoryFile {
     fn with<T>(&self, work: impl FnOnce(&mut Inode) -> T) -> io::Result<T> {
-        let mut state = self.disk.0.lock();
-        state.allowed(self.life)?;
+        let mut state = self.disk.state.lock();
+        state.allowed(self.disk.life)?;
         Ok(work(&mut state.files[self.inode]))
     }
 }
 
 impl DiskFile for MemoryFile {
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        let mut state = self.disk.0.lock();
-        let fault = state.due(self.life)?;
+        let mut state = self.disk.state.lock();
+        let fault = state.due(self.disk.life)?;
         let file = &state.files[self.inode].seen;
         let rest = usize::try_from(offset).ok().and_then(|offset| file.get(offset..)).unwrap_or_default();
         let mut length = rest.len().min(bytes.len());
@@ -301,8 +304,8 @@ impl DiskFile for MemoryFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        let mut state = self.disk.0.lock();
-        let fault = state.due(self.life)?;
+        let mut state = self.disk.state.lock();
+        let fault = state.due(self.disk.life)?;
         let full = state.full;
         let file = &mut state.files[self.inode];
         let mut room = bytes.len();
@@ -338,8 +341,8 @@ impl DiskFile for MemoryFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let mut state = self.disk.0.lock();
-        let fault = state.due(self.life)?;
+        let mut state = self.disk.state.lock();
+        let fault = state.due(self.disk.life)?;
         let file = &mut state.files[self.inode];
         let pending = std::mem::take(&mut file.pending);
         match fault {
