@@ -12,9 +12,12 @@
 //! - [`Store::get`] never returns bytes that do not hash to the CID. A damaged block is reported with its segment, offset
 //!   and CID; all others are served.
 //! - The index is a projection of the segment files: it can be deleted and is rebuilt.
+//! - A block that is put while a collection runs is not lost to it; an erased block's bytes are in no segment.
 //! - A directory's CID is the one that `ipfs-car pack DIR --no-wrap` gives (profile `unixfs-v1-2025`);
 //!   [`unixfs`] says where it differs.
 //! - No file, DAG or upload is held in memory as a whole; every size, depth and count has a named limit.
+//!
+//! [`LocalBlocks`] and [`ObjectBlocks`] (a bucket of an S3-compatible store) keep the port of blocks alike.
 //!
 //! Begin with [`segments`] for the disk format, [`unixfs`] for files, [`gateway`] for HTTP.
 

@@ -4,9 +4,11 @@
 //! ```text
 //! LOCK                    held while a process has the store open
 //! VERSION                 one line, FORMAT
+//! END                     up to where the segments are durable
 //! index.redb              multihash -> (segment, offset, payload length, header length); tail of what is indexed
 //! segments/00000001.seg   records, one after the other
 //! record = magic u32 | payload length u32 | payload CRC-32C u32 | CID length u8 | header CRC-32C u32 | CID | payload
+//! erased = magic u32 | payload length u32 | 0 u32               | CID length u8 | header CRC-32C u32 | zeros
 //! ```
 //! Integers are little-endian. The header has its own checksum, so a damaged payload still has a name.
 //!
@@ -14,9 +16,16 @@
 //! (group commit): what arrives while a commit runs forms the next group, so no timer is needed. The index commit is
 //! mostly not synced by itself, because the segments are the truth: opening reads the records behind the index's tail.
 //!
-//! What can go wrong: a torn record at the end of the last segment is cut off, since nobody was told that it is kept. A
-//! damaged record elsewhere is skipped, reported, and can be repaired by adding its content again. A write that fails is
-//! rolled back; a sync that fails stops the writer, because after it nothing is known about the file's pages.
+//! Between two groups it works for a collection, an erasure or a backup ([`Store::collect`], [`Store::erase`],
+//! [`Store::backup`]), a part at a time, so that puts go on. Of these three one runs at a time.
+//!
+//! What can go wrong:
+//! - A torn record behind `END` is cut off, since nobody was told that it is kept. What lies behind `END` and is whole is
+//!   written again and synced, because a sync that failed leaves pages that look written until the machine stops.
+//! - A damaged record elsewhere is skipped, reported, and can be repaired by adding its content again.
+//! - A write that fails is rolled back; the next may work. A full disk and a reached quota say so with figures.
+//! - A sync that fails stops the writer, because after it nothing is known about the file's pages. Reading goes on.
+//! - An index that is damaged, or could not be synced, is given up and made again from the segments.
 
 mod backing;
 mod backup;

@@ -464,7 +464,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn any_damage_to_the_index_gives_no_wrong_bytes_and_no_panic(
