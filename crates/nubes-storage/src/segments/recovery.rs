@@ -79,8 +79,10 @@ fn recover(segments: &Segments, index: &Index, durable: Position) -> Result<(Pos
     let mut recovery = Recovery::default();
     let behind: Vec<_> =
         segments.list().map_err(io)?.into_iter().filter(|(id, _)| *id >= tail.segment).collect();
-    let last = behind.last().map_or(tail.segment, |(id, _)| *id);
-    for (segment, length) in behind {
+    // One that is empty was named by a roll that may have failed, and says nothing about the one before. A record in it
+    // would say that the one before was synced.
+    let last = behind.iter().rfind(|(_, length)| *length > 0).map_or(tail.segment, |(id, _)| *id);
+    for (segment, length) in behind.into_iter().filter(|(id, _)| *id <= last) {
         let start = if segment == tail.segment { tail.offset } else { 0 };
         let file = segments.open_to_read(segment).map_err(io)?;
         let payloads = Payloads::Check;
@@ -102,7 +104,7 @@ fn recover(segments: &Segments, index: &Index, durable: Position) -> Result<(Pos
             index.change(entries, &[], tail, Durability::None).map_err(indexed)?;
         }
     }
-    if durable.segment > last {
+    if durable.segment > last && durable.offset > 0 {
         recovery.damaged(Stretch { segment: durable.segment, offset: 0, bytes: durable.offset });
     }
     index.change(&[], &[], tail, Durability::Immediate).map_err(indexed)?;

@@ -2,6 +2,7 @@
 
 use super::memory_disk::{Fault, MemoryDisk};
 use crate::block::Block;
+use crate::segments::disk::{Access, Disk};
 use crate::segments::{Config, GetError, MaintainError, PutError, Recovery, Store};
 use proptest::prelude::*;
 use std::{
@@ -309,4 +310,20 @@ fn an_erased_block_does_not_come_back_as_damaged_when_the_index_found_no_room() 
         Collect(74),
         Erase(0),
     ]);
+}
+
+#[tokio::test]
+async fn a_segment_that_was_only_named_does_not_hide_what_the_one_before_did_not_sync() {
+    let mut world = World::new();
+    world.put(&[1]).await;
+    // A roll that failed after the name was made leaves this.
+    let next = Path::new(DIR).join("segments/00000002.seg");
+    world.disk.mount().open(&next, Access::Write).unwrap();
+    world.disk.fail_after(1, Fault::Io);
+    world.put(&[2]).await;
+    assert_eq!((world.blocks[&2], world.disk.fired()), (Known::Unknown, 1));
+    world.restart(MemoryDisk::kill).await;
+    world.put(&[2]).await;
+    world.restart(|disk| disk.lose_power(1)).await;
+    assert_eq!(world.store().recovery(), &Recovery::default());
 }
