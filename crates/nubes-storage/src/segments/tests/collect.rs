@@ -124,6 +124,21 @@ async fn readers_do_not_notice_a_collection() {
 }
 
 #[tokio::test]
+async fn a_reader_that_looked_up_a_block_before_it_moved_or_went_is_answered_right() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, blocks) = (Store::open(dir.path(), SMALL).unwrap(), numbered(20));
+    store.put_many(blocks.clone()).await.unwrap();
+    let place = |block: &Block| store.locate(block.cid()).unwrap().unwrap();
+    let (kept, gone) = (place(&blocks[3]), place(&blocks[4]));
+    store.collect(&|hash| hash == blocks[3].cid().hash()).await.unwrap();
+    assert_ne!(place(&blocks[3]), kept);
+    assert_eq!(&store.inner.load(blocks[3].cid(), kept).unwrap(), blocks[3].bytes());
+    let missing = store.inner.load(blocks[4].cid(), gone);
+    assert!(matches!(missing, Err(GetError::NotFound { .. })), "{missing:?}");
+    assert!(store.has(blocks[3].cid()).unwrap());
+}
+
+#[tokio::test]
 async fn a_segment_with_a_damaged_block_stays() {
     let (dir, blocks) = (tempfile::tempdir().unwrap(), numbered(20));
     filled(dir.path(), &blocks).await;
