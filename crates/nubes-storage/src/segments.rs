@@ -4,9 +4,11 @@
 //! ```text
 //! LOCK                    held while a process has the store open
 //! VERSION                 one line, FORMAT
+//! END                     up to where the segments are durable
 //! index.redb              multihash -> (segment, offset, payload length, header length); tail of what is indexed
 //! segments/00000001.seg   records, one after the other
 //! record = magic u32 | payload length u32 | payload CRC-32C u32 | CID length u8 | header CRC-32C u32 | CID | payload
+//! erased = magic u32 | payload length u32 | 0 u32               | CID length u8 | header CRC-32C u32 | zeros
 //! ```
 //! Integers are little-endian. The header has its own checksum, so a damaged payload still has a name.
 //!
@@ -14,33 +16,52 @@
 //! (group commit): what arrives while a commit runs forms the next group, so no timer is needed. The index commit is
 //! mostly not synced by itself, because the segments are the truth: opening reads the records behind the index's tail.
 //!
-//! What can go wrong: a torn record at the end of the last segment is cut off, since nobody was told that it is kept. A
-//! damaged record elsewhere is skipped, reported, and can be repaired by adding its content again. A write that fails is
-//! rolled back; a sync that fails stops the writer, because after it nothing is known about the file's pages.
+//! Between two groups it works for a collection, an erasure or a backup ([`Store::collect`], [`Store::erase`],
+//! [`Store::backup`]), a part at a time, so that puts go on. Of these three one runs at a time.
+//!
+//! What can go wrong:
+//! - A torn record behind `END` is cut off, since nobody was told that it is kept. What lies behind `END` and is whole is
+//!   written again and synced, because a sync that failed leaves pages that look written until the machine stops.
+//! - A damaged record elsewhere is skipped, reported, and can be repaired by adding its content again.
+//! - A write that fails is rolled back; the next may work. A full disk and a reached quota say so with figures.
+//! - A sync that fails stops the writer, because after it nothing is known about the file's pages. Reading goes on.
+//! - An index that is damaged, or could not be synced, is given up and made again from the segments.
 
+mod backing;
+mod backup;
 mod batch;
 mod cache;
+mod collect;
+mod disk;
+mod end;
+mod erase;
+mod errors;
 mod files;
 mod index;
 mod record;
 mod recovery;
+mod scan;
 mod scrub;
-mod totals;
+mod version;
 mod writer;
 
 use crate::block::{self, Block};
 use bytes::Bytes;
 use cache::Cache;
 use cid::Cid;
+use disk::{Disk, RealDisk};
+use end::End;
 use files::Segments;
-use index::{Index, Location};
+use index::Location;
 use lru::LruCache;
 use multihash::Multihash;
 use parking_lot::Mutex;
+use recovery::Opened;
 use std::{
+    any::Any,
     fmt,
-    fs::{self, File, TryLockError},
-    io::{self, Write},
+    fs::TryLockError,
+    io,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
@@ -50,12 +71,16 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     task,
 };
-use writer::{Request, Writer};
+use writer::{Parts, Put, Request, Writer};
 
+pub use backup::Backup;
 pub use batch::Batches;
-pub use recovery::{Recovery, Stretch};
+pub use collect::{Collected, Stats};
+pub use erase::Erased;
+pub use errors::{Damage, GetError, MaintainError, OpenError, PutError};
+pub use recovery::Recovery;
+pub use scan::Stretch;
 pub use scrub::{DAMAGES_MAX, Scrub};
-pub use totals::Totals;
 
 /// Content of the `VERSION` file. A store with another one is not touched.
 pub const FORMAT: &str = "nubes-segments 1";
@@ -79,12 +104,21 @@ pub struct Config {
     pub commit_bytes_max: usize,
     /// Verified blocks kept in memory.
     pub cache_bytes_max: usize,
+    /// Bytes of all segments, with what is not needed any more and not yet collected.
+    pub stored_bytes_max: u64,
+    /// Bytes of the disk that putting leaves free; zero asks the disk by writing only.
+    pub free_bytes_min: u64,
 }
 
 impl Config {
     /// For a node on a common machine.
-    pub const STANDARD: Self =
-        Self { segment_bytes_max: 256 << 20, commit_bytes_max: 32 << 20, cache_bytes_max: 64 << 20 };
+    pub const STANDARD: Self = Self {
+        segment_bytes_max: 256 << 20,
+        commit_bytes_max: 32 << 20,
+        cache_bytes_max: 64 << 20,
+        stored_bytes_max: u64::MAX,
+        free_bytes_min: 64 << 20,
+    };
 }
 
 /// A handle to an open store; clones share it. The last one to go waits for the writer.
@@ -94,16 +128,15 @@ pub struct Store {
 }
 
 struct Inner {
-    index: Arc<Index>,
-    segments: Arc<Segments>,
+    parts: Parts,
     cache: Cache,
-    // A lock because any reader may find damage; it is held for a look-up.
-    damaged: Mutex<LruCache<Multihash<64>, ()>>,
     room: Arc<Semaphore>,
     recovery: Recovery,
+    // A lock because the callers take turns and no task is needed between them. The writer does what only it may do.
+    maintenance: tokio::sync::Mutex<()>,
     // A lock because closing comes from any clone, once, and readers of the queue only copy a sender.
     writer: Mutex<Option<WriterHandle>>,
-    _lock: File,
+    _lock: Box<dyn Any + Send + Sync>,
 }
 
 struct WriterHandle {
@@ -125,27 +158,32 @@ impl Ticket {
 impl Store {
     /// Opens the store in `dir`, or makes one if there is none. Reads what a crash may have left behind.
     pub fn open(dir: &Path, config: Config) -> Result<Self, OpenError> {
+        Self::open_on(Arc::new(RealDisk), dir, config)
+    }
+
+    fn open_on(disk: Arc<dyn Disk>, dir: &Path, config: Config) -> Result<Self, OpenError> {
         let at = |path: PathBuf| move |source| OpenError::Io { path, source };
-        fs::create_dir_all(dir.join("segments")).map_err(at(dir.join("segments")))?;
-        let lock = lock(dir)?;
-        check_version(dir)?;
-        let segments = Arc::new(Segments::new(dir.join("segments")));
-        let (index, fresh) = Index::open_or_replace(&dir.join("index.redb"))?;
-        let (tail, mut recovery) = recovery::recover(&segments, &index)?;
-        recovery.index_rebuilt = fresh && recovery.records_indexed > 0;
+        disk.create_dir(&dir.join("segments")).map_err(at(dir.join("segments")))?;
+        let lock = lock(&*disk, dir)?;
+        version::check(&*disk, dir)?;
+        let segments = Arc::new(Segments::new(Arc::clone(&disk), dir.join("segments")));
+        let (end, durable) = End::open(&*disk, dir).map_err(at(dir.join("END")))?;
+        let Opened { index, tail, recovery } =
+            recovery::open(&disk, &dir.join("index.redb"), &segments, durable)?;
+        end.write(tail).and_then(|()| end.sync()).map_err(at(dir.join("END")))?;
         let index = Arc::new(index);
         let (queue, requests) = mpsc::channel(QUEUE_REQUESTS_MAX);
-        let writer = Writer::new(requests, Arc::clone(&index), Arc::clone(&segments), config, tail)
-            .map_err(at(dir.join("segments")))?;
+        let damaged = Arc::new(Mutex::new(LruCache::new(DAMAGED_MAX)));
+        let parts = Parts { disk, dir: dir.to_owned(), index, segments, damaged, config };
+        let writer = Writer::new(requests, parts.clone(), end, tail).map_err(at(dir.join("segments")))?;
         let thread = thread::Builder::new().name("nubes-segments".to_owned()).spawn(move || writer.run());
         let thread = thread.map_err(at(dir.to_owned()))?;
         let inner = Inner {
-            index,
-            segments,
+            parts,
             cache: Cache::new(config.cache_bytes_max),
-            damaged: Mutex::new(LruCache::new(DAMAGED_MAX)),
             room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / QUEUE_UNIT_BYTES)),
             recovery,
+            maintenance: tokio::sync::Mutex::new(()),
             writer: Mutex::new(Some(WriterHandle { queue, thread })),
             _lock: lock,
         };
@@ -170,7 +208,7 @@ impl Store {
             Arc::clone(&self.inner.room).acquire_many_owned(units).await.map_err(|_| PutError::Closed)?;
         let queue = self.inner.writer.lock().as_ref().map(|writer| writer.queue.clone());
         let (reply, ticket) = oneshot::channel();
-        let request = Request { blocks, reply, room };
+        let request = Request::Put(Put { blocks, reply, room });
         queue.ok_or(PutError::Closed)?.send(request).await.map_err(|_| PutError::Closed)?;
         Ok(Ticket(ticket))
     }
@@ -191,7 +229,7 @@ impl Store {
     /// Whether the block is stored; its bytes are not looked at. One that was read and found damaged counts as missing,
     /// so that whoever has its content offers it again.
     pub fn has(&self, cid: &Cid) -> Result<bool, GetError> {
-        Ok(!self.inner.damaged.lock().contains(cid.hash()) && self.length(cid)?.is_some())
+        Ok(!self.inner.parts.damaged.lock().contains(cid.hash()) && self.length(cid)?.is_some())
     }
 
     /// Length of the block in bytes, if it is stored; its bytes are not looked at.
@@ -205,7 +243,7 @@ impl Store {
     /// Reads and checks every block. Damaged ones are in the answer; re-adding their content repairs them.
     pub async fn verify_all(&self) -> Result<Scrub, GetError> {
         let inner = Arc::clone(&self.inner);
-        task::spawn_blocking(move || scrub::run(&inner.index, &inner.segments))
+        task::spawn_blocking(move || scrub::run(&inner.parts.index, &inner.parts.segments))
             .await
             .map_err(|_| GetError::Aborted)?
     }
@@ -222,18 +260,74 @@ impl Store {
     }
 
     fn locate(&self, cid: &Cid) -> Result<Option<Location>, GetError> {
-        self.inner.index.get(&cid.hash().to_bytes()).map_err(|source| GetError::Index { source })
+        self.inner.locate(cid.hash())
+    }
+
+    /// Has the writer do something between two groups.
+    async fn maintain<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> T + Send + 'static,
+    ) -> Result<T, PutError> {
+        let queue = self.inner.writer.lock().as_ref().map(|writer| writer.queue.clone());
+        let (reply, answer) = oneshot::channel();
+        let work = Request::Maintain(Box::new(move |writer| {
+            let done = work(writer);
+            // The caller may have stopped waiting.
+            let _ = reply.send(done);
+        }));
+        queue.ok_or(PutError::Closed)?.send(work).await.map_err(|_| PutError::Closed)?;
+        answer.await.map_err(|_| PutError::Closed)
+    }
+
+    /// Does something long on another thread.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, MaintainError> + Send + 'static,
+    ) -> Result<T, MaintainError> {
+        let inner = Arc::clone(&self.inner);
+        task::spawn_blocking(move || work(&inner)).await.map_err(|_| GetError::Aborted)?
     }
 }
 
 impl Inner {
-    fn load(&self, cid: &Cid, location: Location) -> Result<Bytes, GetError> {
-        let damage = |what| {
-            let Location { segment, offset, .. } = location;
-            self.damaged.lock().put(*cid.hash(), ());
-            GetError::Corrupt { damage: Box::new(Damage { cid: *cid, segment, offset, what }) }
-        };
-        let bytes = match self.segments.payload(location) {
+    fn locate(&self, hash: &Multihash<64>) -> Result<Option<Location>, GetError> {
+        self.parts.index.get(&hash.to_bytes()).map_err(|source| GetError::Index { source })
+    }
+
+    fn load(&self, cid: &Cid, mut location: Location) -> Result<Bytes, GetError> {
+        loop {
+            let error = match self.load_at(cid, location) {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => error,
+            };
+            // A collection or an erasure may have come between the look-up and the reading.
+            match self.locate(cid.hash())? {
+                Some(other) if other != location => location = other,
+                Some(_) => {
+                    self.note_damage(cid.hash(), location, &error)?;
+                    return Err(error);
+                }
+                None => return Err(GetError::NotFound { cid: *cid }),
+            }
+        }
+    }
+
+    fn note_damage(&self, hash: &Multihash<64>, at: Location, error: &GetError) -> Result<(), GetError> {
+        if matches!(error, GetError::Corrupt { .. }) {
+            self.parts.damaged.lock().put(*hash, ());
+            // A repair may have come before the note, and takes away only what it finds.
+            if self.locate(hash)? != Some(at) {
+                self.parts.damaged.lock().pop(hash);
+            }
+        }
+        Ok(())
+    }
+
+    fn load_at(&self, cid: &Cid, location: Location) -> Result<Bytes, GetError> {
+        let Location { segment, offset, .. } = location;
+        let damage =
+            |what| GetError::Corrupt { damage: Box::new(Damage { cid: *cid, segment, offset, what }) };
+        let bytes = match self.parts.segments.payload(location) {
             Ok(bytes) => Bytes::from(bytes),
             Err(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(damage("the segment is cut off"));
@@ -246,9 +340,20 @@ impl Inner {
         if block::hashes_to(cid.hash(), &bytes) != Ok(true) {
             return Err(damage("the payload does not match the hash"));
         }
-        self.damaged.lock().pop(cid.hash());
+        self.parts.damaged.lock().pop(cid.hash());
         self.cache.insert(*cid.hash(), bytes.clone());
+        if self.locate(cid.hash())?.is_none() {
+            self.cache.remove(cid.hash());
+        }
         Ok(bytes)
+    }
+
+    /// Drops what is known of a block that the index does not have any more.
+    fn forget(&self, multihash: &[u8]) {
+        if let Ok(hash) = Multihash::from_bytes(multihash) {
+            self.cache.remove(&hash);
+            self.parts.damaged.lock().pop(&hash);
+        }
     }
 }
 
@@ -265,121 +370,16 @@ impl Drop for Inner {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("segments", &self.inner.segments).finish_non_exhaustive()
+        f.debug_struct("Store").field("segments", &self.inner.parts.segments).finish_non_exhaustive()
     }
 }
 
-fn lock(dir: &Path) -> Result<File, OpenError> {
+fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn Any + Send + Sync>, OpenError> {
     let path = dir.join("LOCK");
-    let file = File::create(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
-    }
-}
-
-fn check_version(dir: &Path) -> Result<(), OpenError> {
-    let path = dir.join("VERSION");
-    match fs::read_to_string(&path) {
-        Ok(found) if found.trim_end() == FORMAT => Ok(()),
-        Ok(found) => Err(OpenError::Version { dir: dir.to_owned(), found: found.trim_end().to_owned() }),
-        Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
-            write_version(dir, &path).map_err(|source| OpenError::Io { path, source })
-        }
-        Err(source) => Err(OpenError::Io { path, source }),
-    }
-}
-
-// Written beside and renamed, so that a crash leaves either none or a whole one.
-fn write_version(dir: &Path, path: &Path) -> io::Result<()> {
-    let draft = dir.join("VERSION.new");
-    let mut file = File::create(&draft)?;
-    writeln!(file, "{FORMAT}")?;
-    file.sync_all()?;
-    fs::rename(draft, path)?;
-    files::sync(dir)
-}
-
-/// A block whose bytes on disk are not what its CID says.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("block {cid} in segment {segment} at offset {offset} is damaged: {what}")]
-pub struct Damage {
-    pub cid: Cid,
-    pub segment: u32,
-    /// Where its record begins.
-    pub offset: u64,
-    pub what: &'static str,
-}
-
-/// Why a store does not open.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Stop the other process; a folder serves one at a time.
-    #[error("another process holds the block store {}", dir.display())]
-    Locked { dir: PathBuf },
-    /// Use the version of the program that made it, or another folder.
-    #[error("the block store {} has format `{found}`, this program knows `{FORMAT}`", dir.display())]
-    Version { dir: PathBuf, found: String },
-    /// The disk or the permissions. Nothing was changed.
-    #[error("cannot open {}", path.display())]
-    Io {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    /// The index can be neither read nor made anew.
-    #[error("cannot open the index of the block store")]
-    Index {
-        #[source]
-        source: redb::Error,
-    },
-}
-
-/// Why blocks are not stored. One cause fails everything in the same group commit, hence the shared sources.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum PutError {
-    /// The disk is full or failing. Nothing of the group is stored; free space and put again.
-    #[error("cannot write the block store")]
-    Write {
-        #[source]
-        source: Arc<io::Error>,
-    },
-    /// The index is failing. The blocks may be found after the next start.
-    #[error("cannot write the index of the block store")]
-    Index {
-        #[source]
-        source: Arc<redb::Error>,
-    },
-    /// The store was closed, or stopped after a failed sync. Open it again.
-    #[error("the block store is closed")]
-    Closed,
-}
-
-/// Why a block is not returned.
-#[derive(Debug, thiserror::Error)]
-pub enum GetError {
-    /// It was never put here. Fetch or add it.
-    #[error("block {cid} is not stored here")]
-    NotFound { cid: Cid },
-    /// Its bytes on disk are wrong. Add its content again; that repairs it.
-    #[error(transparent)]
-    Corrupt { damage: Box<Damage> },
-    /// The disk is failing.
-    #[error("cannot read the block store")]
-    Read {
-        #[source]
-        source: io::Error,
-    },
-    /// The index is failing. Deleting `index.redb` makes the next start rebuild it.
-    #[error("cannot read the index of the block store")]
-    Index {
-        #[source]
-        source: redb::Error,
-    },
-    /// The program is going down.
-    #[error("reading was broken off by the shutdown")]
-    Aborted,
+    disk.lock(&path).map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::Locked { dir: dir.to_owned() },
+        TryLockError::Error(source) => OpenError::Io { path, source },
+    })
 }
 
 #[cfg(test)]

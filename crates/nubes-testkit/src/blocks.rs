@@ -66,6 +66,20 @@ pub async fn blocks_laws<B: Blocks>(make: impl AsyncFn() -> B) {
     a_block_is_found_by_its_hash(&make().await).await;
 }
 
+/// The law of [`Blocks`] about damage. `damage` changes or takes away the bytes of a block behind the engine's back.
+pub async fn damage_laws(blocks: &dyn Blocks, damage: impl AsyncFn(&Cid)) {
+    let (cid, bytes) = raw("damaged and mended");
+    let (other, others) = raw("beside it");
+    must(blocks.put(vec![(cid, bytes.clone()), (other, others.clone())]).await);
+    damage(&cid).await;
+    assert_eq!(must(blocks.get(&cid).await), None, "damaged bytes were returned");
+    assert_eq!(must(blocks.length(&cid).await), None, "what was found damaged is not here");
+    assert_eq!(must(blocks.get(&other).await), Some(others), "another block is lost with it");
+    must(blocks.put(vec![(cid, bytes.clone())]).await);
+    assert_eq!(must(blocks.length(&cid).await), Some(bytes.len() as u64), "put is the repair");
+    assert_eq!(must(blocks.get(&cid).await), Some(bytes), "put is the repair");
+}
+
 async fn what_was_put_can_be_got(blocks: &dyn Blocks) {
     let many: Vec<_> = (0..100_u8).map(|n| raw(vec![n; usize::from(n) * 37])).collect();
     must(blocks.put(many.clone()).await);
@@ -104,10 +118,12 @@ async fn a_block_is_found_by_its_hash(blocks: &dyn Blocks) {
 
 #[cfg(test)]
 mod tests {
-    use super::{MemoryBlocks, blocks_laws};
+    use super::{MemoryBlocks, blocks_laws, damage_laws};
 
     #[tokio::test]
     async fn memory_blocks_keep_the_laws() {
         blocks_laws(async || MemoryBlocks::default()).await;
+        let blocks = MemoryBlocks::default();
+        damage_laws(&blocks, async |cid| drop(blocks.blocks.lock().remove(&cid.hash().to_bytes()))).await;
     }
 }

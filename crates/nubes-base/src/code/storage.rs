@@ -102,8 +102,8 @@ pub(super) const ENTRIES: &[Explanation] = &[
     entry(
         3017,
         "store cannot be written",
-        "The disk is full or failing; nothing of the request was stored.",
-        "Free space or replace the disk, then send it again.",
+        "The disk is full or failing, or the store has reached its quota; nothing of the request was stored.",
+        "Free space, raise the quota or replace the disk, then send it again.",
     ),
     entry(
         3018,

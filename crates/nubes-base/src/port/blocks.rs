@@ -40,7 +40,8 @@ pub enum PutBlocksError {
     /// Whoever gave the block lied, it is too long, or its hash function is not known. None of the blocks was stored.
     #[error("block {cid} cannot be stored: {what}")]
     Untrue { cid: Cid, what: &'static str },
-    /// The disk is full or failing. Free space or replace it; nothing is promised.
+    /// The disk is full or failing. Free space or replace it; nothing is promised. If room helps, the source's kind is
+    /// `StorageFull` or `QuotaExceeded`.
     #[error("cannot write the block store")]
     Write {
         #[source]

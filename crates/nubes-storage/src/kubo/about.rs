@@ -43,10 +43,10 @@ fn public_key(id: &str) -> Option<String> {
 }
 
 pub(super) async fn repository(State(rpc): State<Rpc>) -> Result<Json<Value>, RpcError> {
-    let totals = rpc.store().totals()?;
+    let totals = rpc.store().stats().await?;
     Ok(Json(json!({
         "NumObjects": totals.blocks,
-        "RepoSize": totals.bytes_on_disk,
+        "RepoSize": totals.stored_bytes,
         "RepoPath": rpc.about.folder.display().to_string(),
         "Version": format!("fs-repo@{REPOSITORY_VERSION}"),
         // No limit is set.

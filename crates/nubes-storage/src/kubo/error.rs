@@ -3,7 +3,7 @@
 use crate::car::DecodeError;
 use crate::pins::{ConnectError, FetchError, KeepError, LiveError, PinError, WalkError, WishError, chain};
 use crate::problem::Problem;
-use crate::segments::{GetError, PutError};
+use crate::segments::{GetError, MaintainError, PutError};
 use crate::unixfs::{NodeError, ReadError};
 use axum::{
     Json,
@@ -68,6 +68,7 @@ told_with_causes!(
     GetError,
     KeepError,
     LiveError,
+    MaintainError,
     NodeError,
     PinError,
     PutError,

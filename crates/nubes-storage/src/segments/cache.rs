@@ -41,6 +41,13 @@ impl Cache {
             blocks.bytes -= oldest.len();
         }
     }
+
+    pub(super) fn remove(&self, key: &Key) {
+        let mut blocks = self.blocks.lock();
+        if let Some(gone) = blocks.by_hash.pop(key) {
+            blocks.bytes -= gone.len();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -62,6 +69,18 @@ mod tests {
         cache.insert(key(3), Bytes::from_static(b"1"));
         assert!(cache.get(&key(2)).is_none());
         assert!(cache.get(&key(1)).is_some() && cache.get(&key(3)).is_some());
+    }
+
+    #[test]
+    fn a_removed_block_leaves_its_room() {
+        let cache = Cache::new(10);
+        cache.insert(key(1), Bytes::from_static(b"1234567890"));
+        cache.remove(&key(1));
+        cache.remove(&key(1));
+        assert!(cache.get(&key(1)).is_none());
+        cache.insert(key(2), Bytes::from_static(b"12345"));
+        cache.insert(key(3), Bytes::from_static(b"12345"));
+        assert!(cache.get(&key(2)).is_some() && cache.get(&key(3)).is_some());
     }
 
     #[test]

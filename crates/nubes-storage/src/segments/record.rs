@@ -1,10 +1,14 @@
 //! The header of a record, in bytes.
 
+use crate::block::Block;
 use cid::Cid;
 
 const MAGIC: [u8; 4] = *b"NxB1";
+/// In place of [`MAGIC`] where a record was erased.
+const ERASED_MAGIC: [u8; 4] = *b"NxE1";
 /// Bytes of a header before the CID.
-const FIXED_BYTES: usize = 17;
+const FIXED_BYTES: usize = FIXED_BYTES_U8 as usize;
+const FIXED_BYTES_U8: u8 = 17;
 /// Bytes that the header's checksum covers before the CID: all but itself.
 const CHECKED_BYTES: usize = 13;
 /// Longest header: the CID's length is one byte.
@@ -34,6 +38,11 @@ pub(super) fn encode(cid: &Cid, payload: &[u8], out: &mut Vec<u8>) -> Option<u8>
     Some(length)
 }
 
+/// Bytes that the record of a block takes.
+pub(super) fn bytes(block: &Block) -> u64 {
+    (FIXED_BYTES + block.cid().encoded_len() + block.bytes().len()) as u64
+}
+
 /// Reads a header from the start of `bytes`; nothing if there is no intact one.
 pub(super) fn decode(bytes: &[u8]) -> Option<Header> {
     let checked = bytes.get(..CHECKED_BYTES)?;
@@ -54,6 +63,40 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Header> {
     })
 }
 
+/// What the start of a record's bytes says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Trace {
+    Record(Header),
+    /// There was one of so many bytes, and it was erased.
+    Erased {
+        bytes: u64,
+    },
+}
+
+pub(super) fn trace(bytes: &[u8]) -> Option<Trace> {
+    decode(bytes).map(Trace::Record).or_else(|| erased(bytes).map(|bytes| Trace::Erased { bytes }))
+}
+
+/// A header of the same length that says nothing of what was there.
+pub(super) fn encode_erased(header: u8, payload_length: u32) -> Vec<u8> {
+    let cid_length = header.saturating_sub(FIXED_BYTES_U8);
+    let mut bytes = [ERASED_MAGIC, payload_length.to_le_bytes(), [0; 4]].concat();
+    bytes.push(cid_length);
+    bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+    bytes.resize(usize::from(header), 0);
+    bytes
+}
+
+fn erased(bytes: &[u8]) -> Option<u64> {
+    let checked = bytes.get(..CHECKED_BYTES)?;
+    let checksum = bytes.get(CHECKED_BYTES..FIXED_BYTES)?;
+    if checked.get(..4)? != ERASED_MAGIC || crc32c::crc32c(checked).to_le_bytes() != *checksum {
+        return None;
+    }
+    let payload = u32::from_le_bytes(checked.get(4..8)?.try_into().ok()?);
+    Some((FIXED_BYTES + usize::from(*checked.last()?)) as u64 + u64::from(payload))
+}
+
 /// Where the next thing that looks like a header begins in `bytes`.
 pub(super) fn find(bytes: &[u8]) -> Option<usize> {
     bytes.windows(MAGIC.len()).position(|window| window == MAGIC)
@@ -64,7 +107,7 @@ pub(super) const FIND_OVERLAP_BYTES: usize = MAGIC.len() - 1;
 
 #[cfg(test)]
 mod tests {
-    use super::{decode, encode};
+    use super::{Trace, decode, encode, encode_erased, trace};
     use cid::Cid;
     use multihash_codetable::{Code, MultihashDigest};
     use proptest::prelude::*;
@@ -83,12 +126,16 @@ mod tests {
             let at = flip.index(bytes.len());
             bytes[at] ^= 1;
             prop_assert_eq!(decode(&bytes), None);
+            let erased = encode_erased(length, header.payload_length);
+            prop_assert_eq!(erased.len(), usize::from(length));
+            prop_assert_eq!(trace(&erased), Some(Trace::Erased { bytes: u64::from(length) + payload.len() as u64 }));
         }
 
         #[test]
         fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = decode(&bytes);
             let _ = decode(&[b"NxB1".as_slice(), &bytes].concat());
+            let _ = trace(&[b"NxE1".as_slice(), &bytes].concat());
         }
     }
 }

@@ -40,7 +40,7 @@ fn check(segments: &Segments, multihash: &[u8], location: Location) -> Option<Da
     let Location { segment, offset, .. } = location;
     let hash = Multihash::from_bytes(multihash).unwrap_or_default();
     let header =
-        segments.open_to_read(segment).and_then(|file| files::header_at(&file, offset)).ok().flatten();
+        segments.open_to_read(segment).and_then(|file| files::header_at(&*file, offset)).ok().flatten();
     // Without a header the codec is unknown; as a raw block the content can still be asked for.
     let cid = header.as_ref().map_or_else(|| Cid::new_v1(RAW, hash), |header| header.cid);
     let damage = |cid, what| Some(Damage { cid, segment, offset, what });

@@ -1,3 +1,8 @@
+mod collect;
+mod faults;
+mod kill;
+mod memory_disk;
+
 use super::{Config, GetError, OpenError, PutError, Store};
 use crate::block::{BLOCK_BYTES_MAX, Block, BlockError, RAW};
 use bytes::Bytes;
@@ -11,7 +16,13 @@ use std::{
 };
 use tempfile::TempDir;
 
-const SMALL: Config = Config { segment_bytes_max: 64 << 10, commit_bytes_max: 1 << 20, cache_bytes_max: 0 };
+const SMALL: Config = Config {
+    segment_bytes_max: 64 << 10,
+    commit_bytes_max: 1 << 20,
+    cache_bytes_max: 0,
+    stored_bytes_max: u64::MAX,
+    free_bytes_min: 0,
+};
 
 fn block(content: impl Into<Bytes>) -> Block {
     let bytes = content.into();
@@ -32,7 +43,7 @@ async fn check_all(store: &Store, blocks: &[Block]) {
 fn crashed(dir: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     fs::create_dir(copy.path().join("segments")).unwrap();
-    for name in ["VERSION", "index.redb"] {
+    for name in ["VERSION", "END", "index.redb"] {
         fs::copy(dir.join(name), copy.path().join(name)).unwrap();
     }
     for segment in fs::read_dir(dir.join("segments")).unwrap() {
@@ -114,6 +125,8 @@ async fn a_torn_tail_is_cut_off_and_nothing_else() {
         let path = segment(crashed.path(), 1);
         let length = fs::metadata(&path).unwrap().len();
         OpenOptions::new().write(true).open(&path).unwrap().set_len(length - cut).unwrap();
+        // With it, the store knows that the record was acknowledged.
+        fs::remove_file(crashed.path().join("END")).unwrap();
         let again = Store::open(crashed.path(), SMALL).unwrap();
         assert!(again.recovery().torn_bytes > 0, "{cut}");
         assert_eq!(again.recovery().records_indexed, 49, "{cut}");
@@ -209,6 +222,86 @@ async fn a_rebuild_keeps_the_name_of_a_damaged_payload() {
 }
 
 #[tokio::test]
+async fn a_damaged_last_record_is_no_torn_write_once_it_was_acknowledged() {
+    let last = b"block 19 ";
+    for (back, is_named) in [(0, true), (40, false)] {
+        let (dir, blocks) = (tempfile::tempdir().unwrap(), numbered(20));
+        let store = Store::open(dir.path(), SMALL).unwrap();
+        store.put_many(blocks.clone()).await.unwrap();
+        let crashed = crashed(dir.path());
+        let path = segment(crashed.path(), 1);
+        flip(&path, position_of(&path, last) - back);
+        fs::remove_file(crashed.path().join("index.redb")).unwrap();
+        let again = Store::open(crashed.path(), SMALL).unwrap();
+        assert_eq!(again.recovery().torn_bytes, 0);
+        assert_eq!(
+            again.recovery().damaged.len(),
+            usize::from(!is_named),
+            "its header is gone, so its place is told"
+        );
+        match again.get(blocks[19].cid()).await.unwrap_err() {
+            GetError::Corrupt { damage } => assert!(is_named && damage.cid == *blocks[19].cid()),
+            error => assert!(!is_named && matches!(error, GetError::NotFound { .. }), "{error}"),
+        }
+        again.put_many(blocks.clone()).await.unwrap();
+        check_all(&again, &blocks).await;
+        drop(store);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_end_of_an_earlier_segment_is_told_when_the_index_is_rebuilt() {
+    let (dir, blocks) = (tempfile::tempdir().unwrap(), numbered(500));
+    filled(dir.path(), &blocks).await;
+    let path = segment(dir.path(), 1);
+    let content = fs::read(&path).unwrap();
+    let header = content.windows(4).rposition(|window| window == b"NxB1").unwrap() as u64;
+    flip(&path, header);
+    fs::remove_file(dir.path().join("index.redb")).unwrap();
+    let store = Store::open(dir.path(), SMALL).unwrap();
+    let [stretch] = store.recovery().damaged[..] else { panic!("{:?}", store.recovery()) };
+    assert_eq!((stretch.segment, stretch.offset), (1, header));
+    assert_eq!(stretch.offset + stretch.bytes, content.len() as u64);
+}
+
+#[tokio::test]
+async fn the_quota_and_the_reserve_refuse_with_figures_and_reading_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let quota = Config { stored_bytes_max: 1_000, ..SMALL };
+    let store = Store::open(dir.path(), quota).unwrap();
+    store.put_many(vec![block("x".repeat(800))]).await.unwrap();
+    let used = fs::metadata(segment(dir.path(), 1)).unwrap().len();
+    let error = store.put_many(vec![block("y".repeat(200))]).await.unwrap_err();
+    assert!(
+        matches!(error, PutError::Quota { stored_bytes, stored_bytes_max: 1_000, asked_bytes } if stored_bytes == used && asked_bytes > 200),
+        "{error}"
+    );
+    store.put_many(vec![block("small")]).await.unwrap();
+    store.put_many(vec![block("x".repeat(800))]).await.unwrap();
+    check_all(&store, &[block("x".repeat(800)), block("small")]).await;
+    drop(store);
+    let reserve = Config { free_bytes_min: u64::MAX >> 1, ..SMALL };
+    let store = Store::open(dir.path(), reserve).unwrap();
+    let error = store.put_many(vec![block("z")]).await.unwrap_err();
+    assert!(
+        matches!(error, PutError::Full { free_bytes_min, .. } if free_bytes_min == u64::MAX >> 1),
+        "{error}"
+    );
+    check_all(&store, &[block("small")]).await;
+}
+
+#[tokio::test]
+async fn a_request_over_the_quota_fails_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Config { stored_bytes_max: 1_000, ..SMALL }).unwrap();
+    let large = store.enqueue(vec![block("x".repeat(2_000))]).await.unwrap();
+    let small = store.enqueue(vec![block("small")]).await.unwrap();
+    assert!(matches!(large.durable().await, Err(PutError::Quota { .. })));
+    small.durable().await.unwrap();
+    check_all(&store, &[block("small")]).await;
+}
+
+#[tokio::test]
 async fn a_segment_that_is_gone_is_reported_by_block() {
     let (dir, blocks) = (tempfile::tempdir().unwrap(), numbered(20));
     filled(dir.path(), &blocks).await;
@@ -256,6 +349,15 @@ async fn a_store_of_another_format_is_not_touched() {
     let error = Store::open(dir.path(), SMALL).unwrap_err();
     assert!(matches!(&error, OpenError::Version { found, .. } if found == "nubes-segments 9"), "{error}");
     assert!(!dir.path().join("index.redb").exists());
+}
+
+#[tokio::test]
+async fn blocks_lie_in_the_order_in_which_they_were_put() {
+    let (dir, blocks) = (tempfile::tempdir().unwrap(), numbered(30));
+    filled(dir.path(), &blocks).await;
+    let path = segment(dir.path(), 1);
+    let places: Vec<_> = (0..30).map(|n| position_of(&path, format!("block {n} ").as_bytes())).collect();
+    assert!(places.is_sorted(), "{places:?}");
 }
 
 #[tokio::test]
@@ -357,6 +459,39 @@ proptest! {
             }
             store.put_many(blocks.clone()).await.unwrap();
             check_all(&store, &blocks).await;
+        });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn any_damage_to_the_index_gives_no_wrong_bytes_and_no_panic(
+        at in any::<prop::sample::Index>(),
+        bytes in prop::collection::vec(any::<u8>(), 1..5000),
+        is_clean: bool,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (dir, blocks) = (tempfile::tempdir().unwrap(), numbered(30));
+            let store = Store::open(dir.path(), SMALL).unwrap();
+            store.put_many(blocks.clone()).await.unwrap();
+            if is_clean {
+                store.close().await;
+                drop(store);
+            }
+            let dir = crashed(dir.path());
+            let path = dir.path().join("index.redb");
+            let length = usize::try_from(fs::metadata(&path).unwrap().len()).unwrap();
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            file.write_all_at(&bytes, at.index(length) as u64).unwrap();
+            let store = Store::open(dir.path(), SMALL).unwrap();
+            for block in &blocks {
+                if let Ok(content) = store.get(block.cid()).await {
+                    assert_eq!(&content, block.bytes());
+                }
+            }
         });
     }
 }

@@ -125,7 +125,7 @@ async fn what_is_not_done_is_refused_before_anything_is_read() {
         fixture.upload("add", &[file(path, b"x")]).await.refusal(400);
     }
     fixture.upload("add", &[("f", "application/symlink", b"/etc/passwd")]).await.refusal(400);
-    assert_eq!(fixture.store.totals().unwrap().blocks, 0);
+    assert_eq!(fixture.store.stats().await.unwrap().blocks, 0);
 }
 
 #[tokio::test]

@@ -1,0 +1,170 @@
+use super::{ObjectBlocks, S3, client};
+use crate::{BLOCK_BYTES_MAX, LocalBlocks, segments::Config, segments::Store};
+use bytes::Bytes;
+use cid::Cid;
+use nubes_base::port::{Blocks, PutBlocksError};
+use nubes_testkit::blocks::{blocks_laws, damage_laws, raw};
+use object_store::{ObjectStore, ObjectStoreExt, local::LocalFileSystem, memory::InMemory};
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// All laws against one store.
+async fn check(objects: Arc<dyn ObjectStore>) {
+    blocks_laws(async || ObjectBlocks::new(Arc::clone(&objects), "blocks/v1")).await;
+    let blocks = ObjectBlocks::new(Arc::clone(&objects), "blocks/v1");
+    let damage = async |cid: &Cid| {
+        objects.put(&blocks.key(cid.hash()), Bytes::from_static(b"rotten").into()).await.unwrap();
+    };
+    damage_laws(&blocks, damage).await;
+    let remove = async |cid: &Cid| objects.delete(&blocks.key(cid.hash())).await.unwrap();
+    damage_laws(&blocks, remove).await;
+}
+
+#[tokio::test]
+async fn blocks_in_a_memory_object_store_keep_the_laws() {
+    check(Arc::new(InMemory::new())).await;
+}
+
+#[tokio::test]
+async fn blocks_in_a_folder_of_objects_keep_the_laws() {
+    let dir = tempfile::tempdir().unwrap();
+    check(Arc::new(LocalFileSystem::new_with_prefix(dir.path()).unwrap())).await;
+}
+
+/// A server of the S3 protocol, which signs and checks as Amazon's does.
+struct Server {
+    process: Child,
+    url: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// Where `cargo xtask test` puts it; nothing if it was not asked to.
+fn moto() -> Option<PathBuf> {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/moto");
+    tools.join("moto/server.py").is_file().then_some(tools)
+}
+
+fn start(tools: &Path) -> Server {
+    let mut process = Command::new("python3")
+        .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", "0"])
+        .env("PYTHONPATH", tools)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(process.stderr.take().unwrap()).lines();
+    let url = said.find_map(|line| line.unwrap().split_once("Running on ").map(|(_, url)| url.to_owned()));
+    // It says a line for each request and would wait for somebody to read it.
+    std::thread::spawn(move || said.for_each(drop));
+    Server { process, url: url.unwrap() }
+}
+
+async fn make_bucket(url: &str) -> String {
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).await.unwrap();
+    let request = "PUT /blocks HTTP/1.1\r\nHost: server\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_in_a_bucket_keep_the_laws_slow() {
+    let Some(tools) = moto() else {
+        println!("left out: `cargo xtask test rust` installs the S3 server that it needs");
+        return;
+    };
+    let server = start(&tools);
+    assert!(make_bucket(&server.url).await.starts_with("HTTP/1.1 200"), "the bucket is made");
+    let settings = S3 {
+        endpoint: Some(server.url.clone()),
+        region: "us-east-1".to_owned(),
+        bucket: "blocks".to_owned(),
+        prefix: "nubes/v1".to_owned(),
+        access_key_id: "id".to_owned(),
+        secret_access_key: "secret".to_owned(),
+    };
+    check(Arc::new(client(&settings).unwrap())).await;
+    blocks_laws(async || ObjectBlocks::s3(&settings).unwrap()).await;
+    let (cid, bytes) = raw(vec![7; BLOCK_BYTES_MAX]);
+    let blocks = ObjectBlocks::s3(&settings).unwrap();
+    blocks.put(vec![(cid, bytes.clone())]).await.unwrap();
+    assert_eq!(blocks.get(&cid).await.unwrap(), Some(bytes));
+    let missing = ObjectBlocks::s3(&S3 { bucket: "none".to_owned(), ..settings }).unwrap();
+    assert!(matches!(missing.put(vec![raw("x")]).await, Err(PutBlocksError::Write { .. })));
+}
+
+#[tokio::test]
+async fn a_block_is_one_object_under_its_hash() {
+    let objects = Arc::new(InMemory::new());
+    let blocks = ObjectBlocks::new(Arc::clone(&objects) as Arc<dyn ObjectStore>, "");
+    let (cid, bytes) = raw("named");
+    blocks.put(vec![(cid, bytes.clone()), (Cid::new_v1(0x70, *cid.hash()), bytes.clone())]).await.unwrap();
+    let key = blocks.key(cid.hash());
+    let name = key.filename().unwrap();
+    assert_eq!(cid::multibase::Base::Base32Lower.decode(name).unwrap(), cid.hash().to_bytes());
+    assert_eq!(key.as_ref(), format!("{}/{name}", &name[name.len() - 3..name.len() - 1]));
+    assert_eq!(objects.get(&key).await.unwrap().bytes().await.unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn an_object_that_is_too_long_is_no_block() {
+    let objects = Arc::new(InMemory::new());
+    let blocks = ObjectBlocks::new(Arc::clone(&objects) as Arc<dyn ObjectStore>, "");
+    let (cid, bytes) = raw(vec![1; BLOCK_BYTES_MAX + 1]);
+    let refused = blocks.put(vec![(cid, bytes.clone())]).await;
+    assert!(matches!(refused, Err(PutBlocksError::Untrue { .. })), "{refused:?}");
+    objects.put(&blocks.key(cid.hash()), bytes.into()).await.unwrap();
+    assert_eq!(blocks.length(&cid).await.unwrap(), None);
+    assert_eq!(blocks.get(&cid).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_engine_can_be_exchanged_for_the_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let local = LocalBlocks::new(Store::open(dir.path(), Config::STANDARD).unwrap());
+    let engines: [Arc<dyn Blocks>; 2] =
+        [Arc::new(local), Arc::new(ObjectBlocks::new(Arc::new(InMemory::new()), ""))];
+    let (cid, bytes) = raw("carried over");
+    let inside = Cid::new_v1(0x55, multihash::Multihash::wrap(0, b"inside").unwrap());
+    engines[0].put(vec![(cid, bytes), (inside, Bytes::from_static(b"inside"))]).await.unwrap();
+    for cid in [cid, inside] {
+        let bytes = engines[0].get(&cid).await.unwrap().unwrap();
+        engines[1].put(vec![(cid, bytes.clone())]).await.unwrap();
+        assert_eq!(engines[1].get(&cid).await.unwrap(), Some(bytes));
+        assert_eq!(engines[1].length(&cid).await.unwrap(), engines[0].length(&cid).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_an_error_and_the_secret_stays_secret() {
+    let settings = S3 {
+        endpoint: Some("ftp://nowhere".to_owned()),
+        region: "eu-central-1".to_owned(),
+        bucket: "bucket".to_owned(),
+        prefix: String::new(),
+        access_key_id: "id".to_owned(),
+        secret_access_key: "do not tell".to_owned(),
+    };
+    assert!(!format!("{settings:?}").contains("do not tell"));
+    let blocks = ObjectBlocks::s3(&settings).unwrap();
+    let (cid, bytes) = raw("nowhere to go");
+    assert!(blocks.get(&cid).await.is_err());
+    assert!(blocks.length(&cid).await.is_err());
+    assert!(matches!(blocks.put(vec![(cid, bytes)]).await, Err(PutBlocksError::Write { .. })));
+    assert!(!format!("{blocks:?}").contains("do not tell"));
+}
