@@ -17,6 +17,7 @@ use std::{
 
 const USAGE: &str = "\
 cargo xtask test [RING...]   run all tests, or the named rings of them
+cargo xtask soak             the long form of the tests that have one; takes about half an hour
 cargo xtask tidy             check the rules that no compiler checks";
 
 fn main() -> ExitCode {
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test", names @ ..] => rings::run(names),
+        ["soak"] => rings::soak(),
         ["tidy"] => cargo(&["test", "--package", "xtask"]),
         _ => {
             say(&format!("{USAGE}\n\nrings: {}", rings::names().join(" ")));

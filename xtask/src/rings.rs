@@ -76,6 +76,19 @@ pub(crate) fn run(chosen: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// The long form of what has one: kill loops, random faults, providers that die. Prints the tests' own figures.
+pub(crate) fn soak() -> Result<()> {
+    tools::provide(&[Tool::Compiler, Tool::Nextest])?;
+    cargo(&["build", "--workspace"])?;
+    let filter = "test(/providers::|kill::|faults::/)";
+    let args = ["nextest", "run", "--workspace", "--profile", "soak", "--no-capture", "-E", filter];
+    say(&format!("\n$ NUBES_SOAK=full cargo {}", args.join(" ")));
+    let mut soak = std::process::Command::new(Tool::Nextest.program());
+    let status = soak.args(args).env("NUBES_SOAK", "full").current_dir(repository()).status()?;
+    ensure!(status.success(), "the soak run failed: {status}");
+    Ok(())
+}
+
 #[expect(clippy::disallowed_methods, reason = "a person reads these seconds; nothing is decided by them")]
 fn one(ring: &Ring) -> (Duration, Outcome) {
     say(&format!("\n=== {}", ring.name));
