@@ -1,6 +1,7 @@
 mod codecs;
 mod conformance;
 mod content;
+mod hostile;
 mod named;
 
 use super::Gateway;
