@@ -5,7 +5,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { binary, cloud, freePort, median, run, stop } from "./process.mjs";
 
 const ROUNDS = 5;
-const SIZES = { "1 KiB": 1 << 10, "1 MiB": 1 << 20 };
+const SIZES = { "1 KiB": 1 << 10, "256 KiB": 256 << 10, "1 MiB": 1 << 20 };
 
 async function nginx(dir) {
   const port = await freePort();

@@ -36,7 +36,7 @@ export async function cloud(dir, { app, validators = 4 } = {}) {
     const ready = JSON.parse(line);
     if (!ready.ready) continue;
     child.stdout.resume();
-    return { base, ready, readyMs: performance.now() - started, stop: () => stop(child) };
+    return { base, ready, pid: child.pid, readyMs: performance.now() - started, stop: () => stop(child) };
   }
   throw new Error("the cloud ended before it was ready");
 }

@@ -7,8 +7,11 @@ import { add } from "./add.mjs";
 import { finality, transfers } from "./ledger.mjs";
 import { functions } from "./functions.mjs";
 import { gateway } from "./gateway.mjs";
+import { ipfs } from "./ipfs.mjs";
+import { market } from "./market.mjs";
+import { memory, site } from "./site.mjs";
 
-const benches = { finality, transfers, functions, gateway, add };
+const benches = { finality, transfers, functions, gateway, add, ipfs, site, memory, market };
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !(name in benches));
 if (unknown.length > 0) throw new Error(`no bench ${unknown.join(", ")}; there are ${Object.keys(benches).join(", ")}`);

@@ -1,6 +1,6 @@
 // Kubo, built from its source by Go, and the node fetch blocks from each other.
 //
-// Not part of the `clients` ring: it needs Go, and the first build takes some 200 CPU seconds. `node run.mjs kubo` runs it.
+// Part of the `clients` ring where there is Go: the first build takes some 200 CPU seconds. `node run.mjs kubo` runs it alone.
 // `kubo/go.mod` takes quic-go and webtransport-go as go-libp2p 0.49 wants them: Kubo's own go.mod replaces go-libp2p by a fork.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";

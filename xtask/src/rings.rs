@@ -152,8 +152,15 @@ fn contracts() -> Result<()> {
     gates.into_iter().fold(tested.and(fresh), Result::and)
 }
 
+/// Kubo is built from source, so it is asked where there is Go.
 fn clients() -> Result<()> {
-    foreign(&CLIENTS)
+    let mut files = CLIENTS.to_vec();
+    if tools::has_go() {
+        files.push("kubo");
+    } else {
+        say("kubo: left out, there is no Go on this machine");
+    }
+    foreign(&files)
 }
 
 fn browser() -> Result<()> {

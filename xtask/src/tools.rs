@@ -85,6 +85,11 @@ fn one(tool: Tool) -> Result<()> {
     }
 }
 
+/// Go builds Kubo for the tests that speak with it.
+pub(crate) fn has_go() -> bool {
+    output(Path::new("go"), "version").is_ok()
+}
+
 fn install(plugin: &Plugin) -> Result<()> {
     let own = folder().join("bin").join(plugin.program);
     if [Path::new(plugin.program), &own].into_iter().any(|program| has_version(program, plugin.version)) {
