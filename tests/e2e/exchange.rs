@@ -32,6 +32,14 @@ async fn fetch_folder(one: &Cloud, address: &str, dir: &Path) -> Value {
     let cid = added["cid"].as_str().unwrap();
     let fetched = run(dir, &["fetch", cid, "--peer", address, "--node", &to]).await;
     assert!(fetched["fetchedBlocks"].as_u64().unwrap() >= 4, "{fetched}");
+    for door in [&from, &to] {
+        let found: Value =
+            reqwest::get(format!("{door}/routing/v1/providers/{cid}")).await.unwrap().json().await.unwrap();
+        let id = found["Providers"][0]["ID"].as_str().unwrap();
+        let peer = reqwest::get(format!("{door}/routing/v1/peers/{id}")).await.unwrap();
+        let peer: Value = peer.json().await.unwrap();
+        assert_eq!(peer["Peers"][0]["Addrs"].as_array().unwrap().len(), 3, "{peer}");
+    }
     run(dir, &["get", cid, "--output", "back", "--node", &to]).await;
     assert_eq!(std::fs::read(dir.join("back/big.bin")).unwrap(), big);
     assert_eq!(std::fs::read_to_string(dir.join("back/deep/small.txt")).unwrap(), address);
@@ -73,6 +81,10 @@ async fn a_node_keeps_its_peer_id_and_says_what_it_cannot_fetch_slow() {
         nubes(dir.path(), &["fetch", cid, "--peer", nobody, "--node", &node, "--json"]).await.unwrap();
     let error: Value = serde_json::from_slice(&output.stderr).unwrap();
     assert_eq!(error["error"]["code"], "NX3031", "{error}");
+    let unknown = format!("{node}/routing/v1/providers/{cid}");
+    let nothing: Value = reqwest::get(&unknown).await.unwrap().json().await.unwrap();
+    assert_eq!(nothing["Providers"].as_array().unwrap().len(), 0);
+    assert_eq!(reqwest::get(format!("{node}/routing/v1/providers/x")).await.unwrap().status(), 400);
     let bad = nubes(dir.path(), &["fetch", "no-cid", "--node", &node]).await.unwrap();
     assert_eq!(bad.status.code(), Some(2), "{bad:?}");
     cloud.process.stop().await.unwrap();

@@ -10,6 +10,7 @@ pub(crate) mod network;
 mod pinning;
 mod problem;
 pub(crate) mod provider;
+mod routing;
 pub(crate) mod running;
 pub(crate) mod signal;
 

@@ -1,6 +1,6 @@
 //! The front door of a node and what is behind it: storage, functions, sites.
 
-use super::{config::ExchangeFile, exchange, pinning, port_taken};
+use super::{config::ExchangeFile, exchange, pinning, port_taken, routing};
 use crate::{
     cli::Names,
     client::{ExchangeInfo, NodeInfo, RpcUrls},
@@ -88,9 +88,9 @@ impl Gateway {
             rpc: nubes_dapi::RpcUrls { http: info.rpc.http.clone(), ws: info.rpc.ws.clone() },
             limits: nubes_dapi::Limits::STANDARD,
         };
-        let routing = ipns::routes(records, Arc::clone(&clock));
+        let names_api = ipns::routes(records, Arc::clone(&clock));
         let pinner = pinning::open(data, &store, exchange.as_ref(), clock)?;
-        let mut mounts = mounts(&store, info, routing, exchange.as_ref());
+        let mut mounts = mounts(&store, info, names_api, exchange.as_ref());
         mounts.extend(pinning::mounts(data, &pinner, &files)?);
         let door = Door::new(config, ports, mounts);
         let server = nubes_dapi::Server::bind(address, door).await;
@@ -144,7 +144,7 @@ fn info(
     }
 }
 
-fn mounts(store: &Store, info: NodeInfo, routing: Router, exchange: Option<&Exchange>) -> Vec<Mount> {
+fn mounts(store: &Store, info: NodeInfo, names: Router, exchange: Option<&Exchange>) -> Vec<Mount> {
     let about = Router::new().route("/api/v1/node", get(move || std::future::ready(Json(info.clone()))));
     let ingest = ingest::routes(store.clone(), INGEST_LIMITS);
     let mut mounts = vec![
@@ -152,9 +152,12 @@ fn mounts(store: &Store, info: NodeInfo, routing: Router, exchange: Option<&Exch
         Mount::new("/api/v1/blocks", ingest.clone()),
         Mount::new("/api/v1/files", ingest),
         Mount::new("/api/v1/node", about),
-        Mount::new("/routing/v1/ipns", routing),
+        Mount::new("/routing/v1/ipns", names),
     ];
-    mounts.extend(exchange.into_iter().flat_map(|exchange| exchange::mounts(exchange.clone())));
+    if let Some(exchange) = exchange {
+        mounts.extend(exchange::mounts(exchange.clone()));
+        mounts.extend(routing::mounts(exchange.clone(), store.clone()));
+    }
     mounts
 }
 
