@@ -13,6 +13,8 @@ use tokio::sync::Mutex;
 
 /// Headroom over the gas that was used when it was tried: the state may change until it is in a block.
 const GAS_MARGIN_PERCENT: u64 = 30;
+/// How often a transaction that the pool refused, after it ran well when it was tried, is made anew.
+const ATTEMPTS_MAX: u32 = 4;
 
 /// A key and the ledger that it acts on.
 pub struct Account {
@@ -76,6 +78,19 @@ impl Account {
 
     async fn send_data(&self, to: Address, input: Bytes) -> Result<FinalReceipt, SendError> {
         let _turn = self.order.lock().await;
+        let mut attempt = 1;
+        loop {
+            let sent = self.send_once(to, input.clone()).await;
+            // Somebody else with the same key took the nonce: a command beside a running provider.
+            let is_race = matches!(&sent, Err(SendError::Submit { source: SubmitError::Refused { .. } }));
+            if !is_race || attempt == ATTEMPTS_MAX {
+                return sent;
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn send_once(&self, to: Address, input: Bytes) -> Result<FinalReceipt, SendError> {
         let prepared = self.ledger.prepare(self.address(), to, input.clone()).await;
         let prepared = prepared.map_err(|source| match source {
             CallError::Reverted { data } => SendError::Refused { reason: reason(&data) },

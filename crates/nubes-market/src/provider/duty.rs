@@ -135,6 +135,13 @@ pub fn duties(view: &View<'_>, repairs: bool) -> Vec<Duty> {
         duties.push(Duty::Claim);
     }
     duties.sort_unstable();
+    // One at a time: with the first job taken, the next one may be for somebody else first.
+    let first = duties.iter().position(|duty| matches!(duty, Duty::Take { .. })).unwrap_or(duties.len());
+    let mut place = 0;
+    duties.retain(|duty| {
+        place += 1;
+        place <= first + 1 || !matches!(duty, Duty::Take { .. })
+    });
     duties
 }
 
@@ -211,10 +218,13 @@ fn repairing(view: &View<'_>, id: DealId, job: &RepairJobs::Job) -> Option<Duty>
 fn can_take(view: &View<'_>, id: DealId, lost: &StorageDeals::Deal) -> bool {
     let period = view.set.clock.period_seconds;
     let terms = &lost.terms;
-    let siblings = view.deals.values().filter(|deal| {
-        deal.client == lost.client && deal.terms.group == terms.group && Stage::of(deal.state).is_running()
+    let has_sibling = view.deals.values().any(|deal| {
+        let stage = Stage::of(deal.state);
+        deal.terms.provider == view.me
+            && deal.client == lost.client
+            && deal.terms.group == terms.group
+            && (stage.is_running() || stage == Stage::Proposed)
     });
-    let has_sibling = siblings.clone().any(|deal| deal.terms.provider == view.me);
     let wait = if has_sibling { STRANGERS_FIRST_PERIODS * u64::from(terms.periodSeconds) } else { 0 };
     view.takes_deals
         && terms.provider != view.me

@@ -198,6 +198,13 @@ fn a_lost_piece_is_for_those_who_have_no_other_first() {
     holder.check(true, &[Duty::Take { job: 0 }]);
     holder.takes_deals = false;
     holder.check(true, &[]);
+    // Two at once would be two pieces of one object in one place.
+    let mut two = World::new().deal(0, OTHER, Stage::Lost).deal(1, OTHER, Stage::Lost);
+    two = two.job(0, JOB_OPEN, Address::ZERO, 0).job(1, JOB_OPEN, Address::ZERO, 0);
+    two.check(true, &[Duty::Take { job: 0 }]);
+    two = two.deal(2, ME, Stage::Proposed).here(2).job(0, JOB_TAKEN, ME, 2);
+    two.deals.get_mut(&1).unwrap().closedAt = two.now - PERIOD;
+    two.check(true, &[Duty::Accept { deal: 2 }]);
     // Who lost it cannot take it, and what ends soon pays nobody.
     let mut own = World::new().deal(0, ME, Stage::Lost).job(0, JOB_OPEN, Address::ZERO, 0);
     own.check(true, &[]);
