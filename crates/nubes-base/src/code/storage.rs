@@ -240,8 +240,8 @@ pub(super) const ENTRIES: &[Explanation] = &[
     entry(
         3052,
         "it is not known what to keep",
-        "The pins or a block below them cannot be read, so the collection removed nothing.",
-        "Mend what the detail names; `nubes store check` finds damaged blocks.",
+        "The pins cannot be read or a block below one is damaged, so the collection removed nothing.",
+        "Add the content of the block that the detail names again, or remove its pin.",
     ),
     entry(
         3053,

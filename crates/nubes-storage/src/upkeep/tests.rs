@@ -149,6 +149,30 @@ async fn a_damaged_block_is_named_and_mended_by_adding_it_again() {
 }
 
 #[tokio::test]
+async fn a_collection_removes_nothing_while_a_pinned_block_is_damaged() {
+    let Fixture { dir, store, upkeep, router } = fixture();
+    let leaf = block(RAW, b"leaf");
+    let root = node(&[&leaf]);
+    post(&router, "/api/v1/car?pin=x", car(&root, &[&leaf, &root])).await;
+    // The root is the last record, and its last byte is of its payload.
+    let segment = dir.path().join("storage/segments/00000001.seg");
+    let mut bytes = fs::read(&segment).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    // Opened anew, because the first one has the root in memory.
+    drop((router, store, upkeep));
+    let (store, _, router) = open(&dir.path().join("storage"));
+    let (status, problem) = post(&router, "/api/v1/store/collect", "").await;
+    assert_eq!((status, &problem["code"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("NX3052")));
+    assert!(problem["detail"].as_str().unwrap().contains(&root.cid().to_string()), "{problem}");
+    assert!(store.has(leaf.cid()).unwrap());
+    post(&router, "/api/v1/car", car(&root, &[&root])).await;
+    let (status, answer) = post(&router, "/api/v1/store/collect", "").await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert!(store.has(leaf.cid()).unwrap() && store.has(root.cid()).unwrap());
+}
+
+#[tokio::test]
 async fn a_copy_opens_with_its_pins_and_its_folder_is_taken() {
     let Fixture { dir, router, .. } = fixture();
     let leaf = block(RAW, b"leaf");
