@@ -13,3 +13,4 @@ mod hello;
 mod market;
 mod pins;
 mod providers;
+mod store;

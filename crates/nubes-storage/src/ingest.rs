@@ -6,12 +6,18 @@
 //! | `POST /api/v1/blocks/missing` | `{"cids": [CID]}` | `{"missing": [CID]}`: those that are not here |
 //! | `POST /api/v1/files` | a file's bytes, streamed | `{"cid": CID, "bytes": n}` |
 //!
+//! Without `?pin=NAME` a collection removes what was added. With it the roots, or the file, are pinned under that name before
+//! the answer; if a collection that ran meanwhile took blocks that were sent before, the answer is 409 and NX3050: send what
+//! is missing. A CAR of a header alone pins what is here already.
+//!
 //! An answer means that everything is durable. A refused upload may leave blocks behind; they are true to their CIDs and
 //! sending again does not store them twice. Who may call, and for what price, is decided in front of these routes.
 
 use crate::car::{Decoder, Item};
+use crate::pins::{Mode, Pinner, Wish};
 use crate::problem::Problem;
-use crate::segments::{Batches, Store};
+use crate::query::Query;
+use crate::segments::Batches;
 use crate::unixfs::{self, BuildError, ImportError};
 use axum::{
     Json, Router,
@@ -22,7 +28,7 @@ use axum::{
 use bytes::Bytes;
 use cid::Cid;
 use futures_util::{Stream, TryStreamExt};
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use std::future;
 
@@ -39,17 +45,17 @@ pub struct IngestLimits {
 
 #[derive(Clone, Debug)]
 struct Ingest {
-    store: Store,
+    pinner: Pinner,
     limits: IngestLimits,
 }
 
 /// The routes that add content.
-pub fn routes(store: Store, limits: IngestLimits) -> Router {
+pub fn routes(pinner: Pinner, limits: IngestLimits) -> Router {
     Router::new()
         .route("/api/v1/car", post(add_car))
         .route("/api/v1/blocks/missing", post(find_missing))
         .route("/api/v1/files", post(add_file))
-        .with_state(Ingest { store, limits })
+        .with_state(Ingest { pinner, limits })
 }
 
 #[derive(Debug, Serialize)]
@@ -77,15 +83,16 @@ struct Missing {
 }
 
 async fn add_car(State(ingest): State<Ingest>, request: Request) -> Result<Json<CarAdded>, Problem> {
+    let promise = Promise::of(request.uri())?;
     let mut chunks = limited(request.into_body(), ingest.limits.car_bytes_max);
-    let mut upload = Batches::new(ingest.store);
-    let mut decoder = Decoder::default();
+    let mut upload = Batches::new(ingest.pinner.store().clone());
+    let (mut decoder, mut roots) = (Decoder::default(), Vec::new());
     let mut added = CarAdded { roots: Vec::new(), blocks: 0, bytes: 0 };
     while let Some(chunk) = chunks.try_next().await.map_err(ChunkError::into_problem)? {
         decoder.push(&chunk);
         while let Some(item) = decoder.next_item().map_err(|error| Problem::decode(&error))? {
             match item {
-                Item::Roots(roots) => added.roots = roots.iter().map(ToString::to_string).collect(),
+                Item::Roots(all) => roots = all,
                 Item::Block(block) => {
                     added.blocks += 1;
                     added.bytes += block.bytes().len() as u64;
@@ -96,6 +103,8 @@ async fn add_car(State(ingest): State<Ingest>, request: Request) -> Result<Json<
     }
     decoder.finish().map_err(|error| Problem::decode(&error))?;
     upload.finish().await?;
+    promise.keep(&ingest.pinner, &roots).await?;
+    added.roots = roots.iter().map(ToString::to_string).collect();
     Ok(Json(added))
 }
 
@@ -110,7 +119,7 @@ async fn find_missing(State(ingest): State<Ingest>, request: Request) -> Result<
     let mut missing = Vec::new();
     for text in question.cids {
         let cid = Cid::try_from(text.as_str()).map_err(|error| Problem::cid(&error))?;
-        if !ingest.store.has(&cid)? {
+        if !ingest.pinner.store().has(&cid)? {
             missing.push(text);
         }
     }
@@ -118,9 +127,35 @@ async fn find_missing(State(ingest): State<Ingest>, request: Request) -> Result<
 }
 
 async fn add_file(State(ingest): State<Ingest>, request: Request) -> Result<Json<FileAdded>, Problem> {
+    let promise = Promise::of(request.uri())?;
     let chunks = limited(request.into_body(), ingest.limits.file_bytes_max);
-    let built = unixfs::import_stream(&ingest.store, chunks).await.map_err(import_problem)?;
+    let built = unixfs::import_stream(ingest.pinner.store(), chunks).await.map_err(import_problem)?;
+    promise.keep(&ingest.pinner, &[built.cid]).await?;
     Ok(Json(FileAdded { cid: built.cid.to_string(), bytes: built.bytes }))
+}
+
+/// Under which name what was added is kept, if it is.
+struct Promise(Option<String>);
+
+impl Promise {
+    /// Refuses before anything is read, not after everything is stored.
+    fn of(uri: &Uri) -> Result<Self, Problem> {
+        let query = Query::of(uri)
+            .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, 3042, "the query is not UTF-8"))?;
+        let name = query.first("pin").map(str::to_owned);
+        Wish::new(Cid::default(), Mode::Recursive).named(name.clone())?;
+        Ok(Self(name))
+    }
+
+    async fn keep(self, pinner: &Pinner, roots: &[Cid]) -> Result<(), Problem> {
+        let Some(name) = self.0 else { return Ok(()) };
+        // Not during the upload: a slow one would keep a collection, and who waits behind it, from their work.
+        let _adding = pinner.pins().adding().await;
+        for root in roots {
+            pinner.keep_named(Wish::new(*root, Mode::Recursive).named(Some(name.clone()))?).await?;
+        }
+        Ok(())
+    }
 }
 
 fn import_problem(error: ImportError) -> Problem {

@@ -115,7 +115,7 @@ async fn refuse_browsers(request: Request, next: Next) -> Response {
 
 // A browser sends an `Origin` with every POST, but old ones did not with forms; and a page can leave out the `Referer`, but
 // not change the name of the browser.
-fn is_from_browser(headers: &HeaderMap) -> bool {
+pub(crate) fn is_from_browser(headers: &HeaderMap) -> bool {
     let agent = headers.get(header::USER_AGENT).map(http::HeaderValue::as_bytes).unwrap_or_default();
     headers.contains_key(header::ORIGIN)
         || headers.contains_key(header::REFERER)

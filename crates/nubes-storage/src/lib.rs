@@ -21,7 +21,7 @@
 //! [`LocalBlocks`] and [`ObjectBlocks`] (a bucket of an S3-compatible store) keep the port of blocks alike.
 //!
 //! Begin with [`segments`] for the disk format, [`unixfs`] for files, [`gateway`] for HTTP, [`pins`] for what is
-//! kept, [`pieces`] for what providers keep, [`kubo`] for the RPC of IPFS tools.
+//! kept, [`upkeep`] for what goes, [`pieces`] for what providers keep, [`kubo`] for the RPC of IPFS tools.
 
 mod block;
 mod ipld;
@@ -29,6 +29,7 @@ mod local;
 mod objects;
 mod problem;
 mod query;
+mod tables;
 mod varint;
 
 pub mod car;
@@ -40,6 +41,7 @@ pub mod pieces;
 pub mod pins;
 pub mod segments;
 pub mod unixfs;
+pub mod upkeep;
 
 pub use crate::block::{BLOCK_BYTES_MAX, Block, BlockError};
 pub use crate::gateway::{Caching, Gateway, Place, Root, Site};

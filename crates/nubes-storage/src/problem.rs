@@ -1,6 +1,7 @@
 //! Errors as HTTP answers: problem documents (RFC 9457) with an `NX` code.
 
 use crate::ipns;
+use crate::pins::{KeepError, WalkError};
 use crate::segments::{GetError, PutError};
 use crate::unixfs::{BuildError, ImportError, NodeError, ReadError};
 use axum::response::{IntoResponse, Response};
@@ -170,6 +171,20 @@ impl From<ipns::PutError> for Problem {
             ipns::PutError::Older { .. } => (StatusCode::CONFLICT, 3024),
             ipns::PutError::Full => (StatusCode::INSUFFICIENT_STORAGE, 3025),
             ipns::PutError::Store { .. } => (StatusCode::INSUFFICIENT_STORAGE, 3017),
+        };
+        Self::of(status, code, &error)
+    }
+}
+
+impl From<KeepError> for Problem {
+    fn from(error: KeepError) -> Self {
+        let (status, code) = match error {
+            KeepError::Pin(error) => return error.into(),
+            KeepError::Walk(WalkError::Block(error)) => return error.into(),
+            KeepError::Walk(WalkError::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, 3013),
+            KeepError::Walk(WalkError::Node(_)) => (StatusCode::UNPROCESSABLE_ENTITY, 3010),
+            KeepError::Incomplete { .. } => (StatusCode::CONFLICT, 3050),
+            KeepError::Fetch(_) => (StatusCode::BAD_GATEWAY, 3032),
         };
         Self::of(status, code, &error)
     }

@@ -190,6 +190,11 @@ impl Store {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// The sizes that it was opened with.
+    pub fn config(&self) -> Config {
+        self.inner.parts.config
+    }
+
     /// What opening had to mend.
     pub fn recovery(&self) -> &Recovery {
         &self.inner.recovery
@@ -240,12 +245,18 @@ impl Store {
         Ok(self.locate(cid)?.map(|location| u64::from(location.length)))
     }
 
-    /// Reads and checks every block. Damaged ones are in the answer; re-adding their content repairs them.
+    /// Reads and checks every block, a part at a time; dropped, it ends with the part. Damaged ones are in the answer;
+    /// re-adding their content repairs them. A collection beside it would look like damage.
     pub async fn verify_all(&self) -> Result<Scrub, GetError> {
-        let inner = Arc::clone(&self.inner);
-        task::spawn_blocking(move || scrub::run(&inner.parts.index, &inner.parts.segments))
-            .await
-            .map_err(|_| GetError::Aborted)?
+        let mut progress = scrub::Progress::default();
+        loop {
+            let inner = Arc::clone(&self.inner);
+            let part = move || scrub::part(&inner.parts.index, &inner.parts.segments, progress);
+            match task::spawn_blocking(part).await.map_err(|_| GetError::Aborted)?? {
+                scrub::Part::Next(next) => progress = next,
+                scrub::Part::Done(scrub) => return Ok(scrub),
+            }
+        }
     }
 
     /// Writes what is queued, syncs all and stops the writer. Reading goes on; putting answers `Closed`.

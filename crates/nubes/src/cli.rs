@@ -1,6 +1,7 @@
 //! The command line as it is typed. Parsed once; nobody looks at flags again.
 
 mod market;
+mod store;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
@@ -48,7 +49,7 @@ pub(crate) enum Command {
     Add(Add),
     /// Fetch a CID and check it
     Get(Get),
-    /// Have the node fetch a CID from IPFS peers and keep it
+    /// Have the node fetch a CID from IPFS peers; `nubes pin add` has it kept
     Fetch(Fetch),
     /// List what providers keep for this account
     Ls(Ls),
@@ -61,6 +62,9 @@ pub(crate) enum Command {
     /// Say what the node keeps
     #[command(subcommand)]
     Pin(Pin),
+    /// Look after the node's block store
+    #[command(subcommand)]
+    Store(Store),
     /// Send one request to a function
     Invoke(Invoke),
     /// Check this machine and the node on it
@@ -188,6 +192,9 @@ pub(crate) struct Add {
     /// File or folder
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) path: PathBuf,
+    /// Do not pin it: the next collection may remove it
+    #[arg(long)]
+    pub(crate) no_pin: bool,
     #[command(flatten)]
     pub(crate) door: Door,
 }
@@ -221,6 +228,8 @@ pub(crate) use market::{
     Deal, DealMake, DealRenew, DealShow, DealTopUp, DealWithdraw, Ls, Provider, ProviderList, ProviderOffer,
     ProviderStatus, ProviderWithdraw,
 };
+pub(crate) use store::{Store, StoreBackup};
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Pin {
     /// Keep a CID and everything below it; what is missing is fetched from peers

@@ -140,6 +140,34 @@ impl Client {
         self.send(request).await.map(|_| ())
     }
 
+    /// Has the node keep what is below these roots, all of which it has. NX3050: it has not, send it again.
+    pub(crate) async fn pin(&self, roots: &[Cid], name: &str) -> Result<(), Failure> {
+        let request = self.http.post(self.url("/api/v1/car", ("pin", name))?);
+        let header = nubes_storage::car::header(roots);
+        self.send(request.header("content-type", "application/vnd.ipld.car").body(header)).await.map(|_| ())
+    }
+
+    /// The CIDs of all pins of this name.
+    pub(crate) async fn pinned(&self, name: &str) -> Result<Vec<Cid>, Failure> {
+        let request = self.http.get(self.url("/api/v1/pins", ("name", name))?);
+        let Pins { pins } = self.json(request).await?;
+        let cids = pins.iter().filter_map(|pin| pin.get("cid")?.as_str()?.parse().ok());
+        Ok(cids.collect())
+    }
+
+    /// Has the node keep a CID no longer by this name; another pin may still keep it.
+    pub(crate) async fn unpin(&self, cid: &Cid, name: &str) -> Result<(), Failure> {
+        let request = self.http.delete(self.url(&format!("/api/v1/pins/{cid}"), ("name", name))?);
+        self.send(request).await.map(|_| ())
+    }
+
+    fn url(&self, path: &str, option: (&str, &str)) -> Result<reqwest::Url, Failure> {
+        let url = format!("{}{path}", self.door);
+        reqwest::Url::parse_with_params(&url, [option]).map_err(|source| {
+            Failure::new(1015, Exit::Network, format!("{url} is no address")).because(source)
+        })
+    }
+
     pub(crate) async fn rpc<T: DeserializeOwned>(
         &self,
         url: &str,
@@ -172,6 +200,11 @@ const RPC_TIMEOUT: i64 = 4;
 #[derive(Deserialize)]
 struct Missing {
     missing: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Pins {
+    pins: Vec<Value>,
 }
 
 #[derive(Deserialize)]

@@ -16,6 +16,7 @@ mod node;
 mod pin;
 mod provider;
 mod status;
+mod store;
 mod text;
 
 use crate::{
@@ -47,6 +48,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<(), Failure> {
         Command::Add(args) => block_on(add::run(args, output)),
         Command::Fetch(args) => block_on(fetch::run(args, output)),
         Command::Pin(args) => block_on(pin::run(args, output)),
+        Command::Store(args) => block_on(store::run(args, output)),
         Command::Get(args) => block_on(get::run(args, output)),
         Command::Invoke(args) => block_on(invoke::run(args, output)),
         Command::Ls(args) => block_on(ls::run(args, output)),

@@ -65,8 +65,8 @@ impl Node {
         };
         let gateway = match config.file.door {
             Some(address) => {
-                let behind = (rpc.as_ref(), &genesis, config.file.exchange.as_ref());
-                Some(Gateway::start(address, &data, (&chain, &pool), behind, names).await?)
+                let behind = (rpc.as_ref(), &genesis);
+                Some(Gateway::start((address, &config.file), &data, (&chain, &pool), behind, names).await?)
             }
             None => None,
         };

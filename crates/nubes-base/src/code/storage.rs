@@ -103,7 +103,7 @@ pub(super) const ENTRIES: &[Explanation] = &[
         3017,
         "store cannot be written",
         "The disk is full or failing, or the store has reached its quota; nothing of the request was stored.",
-        "Free space, raise the quota or replace the disk, then send it again.",
+        "Free space, `nubes store collect`, raise `[storage] bytes_max` or replace the disk, then send it again.",
     ),
     entry(
         3018,
@@ -224,5 +224,41 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "token of the pinning service cannot be used",
         "The file `psa.token` in the node's folder can be neither read nor made, or what it holds is too short.",
         "Delete it, and the next start makes a new one.",
+    ),
+    entry(
+        3050,
+        "content to pin is not complete",
+        "Blocks below the root are not here: they were not sent, or a collection took them before the pin was made.",
+        "Send what `/api/v1/blocks/missing` names, then ask for the pin again; `nubes add` does it by itself.",
+    ),
+    entry(
+        3051,
+        "store is being looked after",
+        "A collection, a check or a backup of the block store runs already; one runs at a time.",
+        "Try again when it is done.",
+    ),
+    entry(
+        3052,
+        "it is not known what to keep",
+        "The pins cannot be read or a block below one is damaged, so the collection removed nothing.",
+        "Add the content of the block that the detail names again, or remove its pin.",
+    ),
+    entry(
+        3053,
+        "folder of the backup is refused",
+        "It is not empty, or its path is not absolute.",
+        "Name a new folder on the node's machine. Delete what an unfinished backup left.",
+    ),
+    entry(
+        3054,
+        "files of the store cannot be worked on",
+        "A folder or file cannot be read, made or written; the disk may be full.",
+        "Check the disk and the permissions of the node's user, then try again.",
+    ),
+    entry(
+        3055,
+        "not for pages",
+        "The request comes from a page in a browser, and the operator's API of the block store has no key.",
+        "Use `nubes store` or another program on the node's machine.",
     ),
 ];

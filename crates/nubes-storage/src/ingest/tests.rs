@@ -1,6 +1,7 @@
 use super::{CIDS_MAX, IngestLimits, routes};
 use crate::block::{Block, RAW};
 use crate::car::{frame, header};
+use crate::pins::{NoPeers, Pinner, Pins};
 use crate::segments::{Config, Store};
 use axum::{Router, body, body::Body};
 use bytes::Bytes;
@@ -8,7 +9,9 @@ use cid::Cid;
 use futures_util::stream;
 use http::{Request, StatusCode};
 use multihash_codetable::{Code, MultihashDigest};
+use nubes_base::SystemClock;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -17,7 +20,9 @@ const LIMITS: IngestLimits = IngestLimits { car_bytes_max: 100_000, file_bytes_m
 fn fixture() -> (TempDir, Store, Router) {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), Config::STANDARD).unwrap();
-    let router = routes(store.clone(), LIMITS);
+    let pins = Pins::open(&dir.path().join("pins.redb"), Arc::new(SystemClock)).unwrap();
+    let pinner = Pinner::new(pins, store.clone(), Arc::new(NoPeers), Arc::new(SystemClock));
+    let router = routes(pinner, LIMITS);
     (dir, store, router)
 }
 

@@ -1,6 +1,7 @@
 //! The records that this node keeps, by key.
 
 use super::{KeyName, Record, RecordError};
+use crate::tables;
 use bytes::Bytes;
 use nubes_base::Timestamp;
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
@@ -91,6 +92,12 @@ impl Records {
             Ok(record) => Ok(Lookup::Valid(record)),
             Err(error) => Ok(Lookup::Invalid(error)),
         }
+    }
+
+    /// Makes a copy at `to`, where no file may be.
+    pub fn copy(&self, to: &Path) -> Result<(), redb::Error> {
+        let read = self.database.begin_read()?;
+        tables::file(&read, to, |read, write| tables::table((read, write), RECORDS))
     }
 
     /// False: there is no room.

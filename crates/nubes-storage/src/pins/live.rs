@@ -17,11 +17,14 @@ pub enum LiveError {
 
 impl Pins {
     /// The multihashes of all blocks in `store` that pins keep, of pins of every status; some come more than once. After an
-    /// error nothing follows, and what came before is not the whole set.
+    /// error nothing follows, and what came before is not the whole set. A damaged block is an error: what only it names is
+    /// kept too, and is not known. Adding the block again or removing the pin mends it.
     pub fn live(&self, store: &Store) -> BoxStream<'static, Result<Multihash<64>, LiveError>> {
         match self.roots() {
             Ok((recursive, direct)) => {
-                let below = blocks_below(store.clone(), recursive).map(|cid| cid.map(|cid| *cid.hash()));
+                let mut walk = lenient(store.clone(), recursive);
+                walk.stops_at_damage = true;
+                let below = here(walk).map(|cid| cid.map(|cid| *cid.hash()));
                 stream::iter(direct).map(|cid| Ok(*cid.hash())).chain(below).boxed()
             }
             Err(error) => stream::iter([Err(error.into())]).boxed(),
@@ -42,9 +45,17 @@ impl Pins {
 
 /// All blocks at and below `roots` that are here. Each node with links is read once, so the store itself bounds it.
 pub(crate) fn blocks_below(store: Store, roots: Vec<Cid>) -> BoxStream<'static, Result<Cid, LiveError>> {
+    here(lenient(store, roots))
+}
+
+fn lenient(store: Store, roots: Vec<Cid>) -> Walk {
     let mut walk = Walk::new(store, roots, usize::MAX);
-    // What cannot be read keeps nothing alive below it, and must not keep the collector from its work for ever.
+    // What was made wrongly keeps nothing alive below it, and must not keep the collector from its work for ever.
     walk.is_strict = false;
+    walk
+}
+
+fn here(walk: Walk) -> BoxStream<'static, Result<Cid, LiveError>> {
     stream::try_unfold(walk, |mut walk| async move {
         while let Some(met) = walk.next().await? {
             if let Met::Here { cid } = met {

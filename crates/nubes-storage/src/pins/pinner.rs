@@ -243,11 +243,22 @@ impl Pinner {
 
     /// Promises to keep what is below the wish's CID, if all of it is here. To be called while [`Pins::adding`] is held.
     pub(crate) async fn keep_local(&self, wish: Wish) -> Result<Pin, KeepError> {
+        self.expect_whole(&wish).await?;
+        Ok(self.pins.ensure(wish, Status::Pinned)?)
+    }
+
+    /// As `keep_local`, with a pin of its own beside those of other names.
+    pub(crate) async fn keep_named(&self, wish: Wish) -> Result<Pin, KeepError> {
+        self.expect_whole(&wish).await?;
+        Ok(self.pins.ensure_named(wish, Status::Pinned)?)
+    }
+
+    async fn expect_whole(&self, wish: &Wish) -> Result<(), KeepError> {
         let missing = survey(&self.store, wish.cid(), wish.mode()).await?.missing.len();
         if missing > 0 {
             return Err(KeepError::Incomplete { cid: *wish.cid(), missing });
         }
-        Ok(self.pins.ensure(wish, Status::Pinned)?)
+        Ok(())
     }
 }
 

@@ -2,14 +2,15 @@
 //!
 //! | call | body | answer |
 //! |---|---|---|
-//! | `GET /api/v1/pins` | | `{"pins": [PIN]}`, the newest first |
+//! | `GET /api/v1/pins` | | `{"pins": [PIN]}`, the newest first; with `?name=` those so named |
 //! | `POST /api/v1/pins` | `{"cid", "mode"?, "name"?}` | PIN: pinned if all of it is here, else queued; no second one of a CID |
-//! | `DELETE /api/v1/pins/CID` | | `{"removed": n}`: all pins of the CID are gone |
+//! | `DELETE /api/v1/pins/CID` | | `{"removed": n}`: all pins of the CID are gone; with `?name=` those so named |
 //!
 //! A PIN is `{"id", "cid", "mode", "status", "created", "name"?, "details"?}`.
 
 use super::{Mode, Pin, PinError, Pinner, Wish, WishError};
 use crate::problem::Problem;
+use crate::query::Query;
 use axum::{
     Json, Router,
     body::Bytes,
@@ -18,7 +19,7 @@ use axum::{
     routing::{delete, get},
 };
 use cid::Cid;
-use http::{StatusCode, header};
+use http::{StatusCode, Uri, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -42,10 +43,12 @@ struct Wanted {
     name: Option<String>,
 }
 
-async fn list(State(pinner): State<Pinner>) -> Result<Json<Value>, Problem> {
-    let mut pins = Vec::new();
+async fn list(State(pinner): State<Pinner>, uri: Uri) -> Result<Json<Value>, Problem> {
+    let (mut pins, name) = (Vec::new(), named(&uri)?);
     pinner.pins().newest_first(|pin| {
-        pins.push(document(&pin));
+        if name.is_none() || pin.wish.name() == name.as_deref() {
+            pins.push(document(&pin));
+        }
         true
     })?;
     Ok(Json(json!({ "pins": pins })))
@@ -82,13 +85,27 @@ fn wish(body: &[u8]) -> Result<Wish, Problem> {
     Ok(Wish::new(cid, mode).named(wanted.name)?)
 }
 
-async fn remove(State(pinner): State<Pinner>, Path(cid): Path<String>) -> Result<Json<Value>, Problem> {
+async fn remove(
+    State(pinner): State<Pinner>,
+    Path(cid): Path<String>,
+    uri: Uri,
+) -> Result<Json<Value>, Problem> {
     let cid = Cid::try_from(cid.as_str()).map_err(|error| Problem::cid(&error))?;
-    let removed = pinner.pins().remove_cid(&cid)?.len();
+    let removed = match named(&uri)? {
+        Some(name) => pinner.pins().remove_named(&cid, &name)?.len(),
+        None => pinner.pins().remove_cid(&cid)?.len(),
+    };
     if removed == 0 {
         return Err(Problem::new(StatusCode::NOT_FOUND, 3041, format!("{cid} is not pinned")));
     }
     Ok(Json(json!({ "removed": removed })))
+}
+
+/// The name that the query gives.
+fn named(uri: &Uri) -> Result<Option<String>, Problem> {
+    let query = Query::of(uri)
+        .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, 3042, "the query is not UTF-8"))?;
+    Ok(query.first("name").map(str::to_owned))
 }
 
 fn document(pin: &Pin) -> Value {

@@ -3,6 +3,7 @@
 use super::pin::stored::{decode, encode};
 use super::shelter::{Shelter, Shelters};
 use super::{Mode, Pin, PinId, Status, Wish};
+use crate::tables;
 use cid::Cid;
 use nubes_base::Clock;
 use redb::{
@@ -116,6 +117,24 @@ impl Pins {
         })
     }
 
+    /// Makes a pin, or returns the one of the same CID, kind and name that is there. Durable on return.
+    pub fn ensure_named(&self, wish: Wish, status: Status) -> Result<Pin, PinError> {
+        self.write(|write| {
+            let known = of_cid(write, wish.cid())?.into_iter();
+            let known =
+                known.filter(|pin| pin.wish.mode() == wish.mode()).find(|pin| pin.wish.name() == wish.name());
+            let Some(known) = known else {
+                return insert(write, self.inner.clock.now().unix_ms(), wish, status);
+            };
+            if known.status == status {
+                return Ok(known);
+            }
+            let pin = Pin { status, details: None, ..known };
+            put(write, &pin)?;
+            Ok(pin)
+        })
+    }
+
     /// Makes a pin in place of the pin `id`, in one step; durable on return. None: there is no pin `id`.
     pub fn replace(&self, id: PinId, wish: Wish, status: Status) -> Result<Option<Pin>, PinError> {
         self.write(|write| {
@@ -142,8 +161,18 @@ impl Pins {
 
     /// Removes all pins of a CID and says what they were; durable on return.
     pub fn remove_cid(&self, cid: &Cid) -> Result<Vec<Pin>, PinError> {
+        self.remove_of(cid, |_| true)
+    }
+
+    /// Removes the pins of a CID that have this name and says what they were; durable on return.
+    pub fn remove_named(&self, cid: &Cid, name: &str) -> Result<Vec<Pin>, PinError> {
+        self.remove_of(cid, |pin| pin.wish.name() == Some(name))
+    }
+
+    fn remove_of(&self, cid: &Cid, goes: impl Fn(&Pin) -> bool) -> Result<Vec<Pin>, PinError> {
         self.write(|write| {
-            let pins = of_cid(write, cid)?;
+            let mut pins = of_cid(write, cid)?;
+            pins.retain(goes);
             for pin in &pins {
                 take(write, pin.id)?;
             }
@@ -184,6 +213,21 @@ impl Pins {
         let waiting = self.read()?.open_table(WAITING)?;
         let ids = waiting.iter()?.map(|entry| Ok(PinId(entry?.0.value())));
         ids.filter(|id| id.as_ref().map_or(true, |id| is_wanted(*id))).take(pins_max).collect()
+    }
+
+    pub fn count(&self) -> Result<u64, PinError> {
+        Ok(self.read()?.open_table(PINS)?.len()?)
+    }
+
+    /// Makes a copy of all pins at `to`, where no file may be.
+    pub fn copy(&self, to: &Path) -> Result<(), PinError> {
+        tables::file(&self.read()?, to, |read, write| {
+            tables::table((read, write), PINS)?;
+            tables::table((read, write), BY_CID)?;
+            tables::table((read, write), WAITING)?;
+            tables::table((read, write), STATE)
+        })?;
+        Ok(())
     }
 
     /// Wakes up whenever a pin is made, changed or removed.

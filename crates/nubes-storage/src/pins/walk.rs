@@ -90,12 +90,23 @@ pub(crate) struct Walk {
     pub(super) descends: bool,
     /// Whether a node that cannot be read ends the walk; else it counts as one without links.
     pub(super) is_strict: bool,
+    /// Whether a block that is known to be damaged ends the walk; else it counts as missing.
+    pub(super) stops_at_damage: bool,
 }
 
 impl Walk {
     pub(crate) const fn new(store: Store, roots: Vec<Cid>, blocks_max: usize) -> Self {
         let seen = BTreeSet::new();
-        Self { store, pending: roots, seen, met: 0, blocks_max, descends: true, is_strict: true }
+        Self {
+            store,
+            pending: roots,
+            seen,
+            met: 0,
+            blocks_max,
+            descends: true,
+            is_strict: true,
+            stops_at_damage: false,
+        }
     }
 
     pub(crate) async fn next(&mut self) -> Result<Option<Met>, WalkError> {
@@ -117,6 +128,12 @@ impl Walk {
             // What a CID carries in itself is no block.
             if inlined(&cid).is_none() {
                 let is_here = self.store.has(&cid)?;
+                if !is_here
+                    && self.stops_at_damage
+                    && let Err(error @ GetError::Corrupt { .. }) = self.store.get(&cid).await
+                {
+                    return Err(error.into());
+                }
                 return Ok(Some(if is_here { Met::Here { cid } } else { Met::Missing { cid } }));
             }
         }
@@ -126,6 +143,7 @@ impl Walk {
     async fn visit(&mut self, cid: Cid) -> Result<Met, WalkError> {
         let block = match self.store.get(&cid).await {
             Ok(block) => block,
+            Err(error @ GetError::Corrupt { .. }) if self.stops_at_damage => return Err(error.into()),
             // A damaged block is fetched again, which repairs it.
             Err(GetError::NotFound { .. } | GetError::Corrupt { .. }) => return Ok(Met::Missing { cid }),
             Err(error) => return Err(error.into()),

@@ -10,6 +10,9 @@ use multihash::Multihash;
 /// Damaged blocks that are named in a [`Scrub`]; the rest is only counted.
 pub const DAMAGES_MAX: usize = 10_000;
 
+/// Blocks that are read before others get their turn, and before a shutdown is heard.
+const PART_BLOCKS: usize = 256;
+
 /// The outcome of reading everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scrub {
@@ -20,20 +23,37 @@ pub struct Scrub {
     pub damaged: Vec<Damage>,
 }
 
-pub(super) fn run(index: &Index, segments: &Segments) -> Result<Scrub, GetError> {
-    let mut scrub = Scrub::default();
-    let walked = index.for_each(|multihash, location| {
+/// How far it is.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    scrub: Scrub,
+    /// The last one that was looked at.
+    after: Option<Vec<u8>>,
+}
+
+#[derive(Debug)]
+pub(super) enum Part {
+    Next(Progress),
+    Done(Scrub),
+}
+
+/// Looks at the next blocks.
+pub(super) fn part(index: &Index, segments: &Segments, progress: Progress) -> Result<Part, GetError> {
+    let Progress { mut scrub, after } = progress;
+    let page = index.page(after.as_deref(), PART_BLOCKS).map_err(|source| GetError::Index { source })?;
+    let Some((last, _)) = page.last() else { return Ok(Part::Done(scrub)) };
+    let after = Some(last.clone());
+    for (multihash, location) in page {
         scrub.blocks += 1;
         scrub.bytes += u64::from(location.length);
-        if let Some(damage) = check(segments, multihash, location) {
+        if let Some(damage) = check(segments, &multihash, location) {
             scrub.damaged_blocks += 1;
             if scrub.damaged.len() < DAMAGES_MAX {
                 scrub.damaged.push(damage);
             }
         }
-    });
-    walked.map_err(|source| GetError::Index { source })?;
-    Ok(scrub)
+    }
+    Ok(Part::Next(Progress { scrub, after }))
 }
 
 fn check(segments: &Segments, multihash: &[u8], location: Location) -> Option<Damage> {

@@ -28,8 +28,9 @@ pub(super) async fn run(args: Deploy, output: Output) -> Result<(), Failure> {
         output.say(&plan.text());
         confirm("Deploy?", output)?;
     }
-    prepared.upload(&client, output).await?;
+    let former = prepared.upload(&client, output).await?;
     let receipts = apply(&client, &node, &plan, &wallet).await?;
+    former.release(&client).await?;
     let url = site_url(client.door(), &manifest);
     let words = if plan.is_empty() { "nothing to change" } else { "live at" };
     let value = json!({ "url": url, "plan": plan.to_json(), "transactions": receipts, "record": prepared.desired.record_cid.to_string() });

@@ -125,8 +125,9 @@ async fn redeploy(client: &Client, manifest: &Manifest, output: Output) -> Resul
     let wallet = Wallet::open(None, &node)?;
     let prepared = prepare::prepare(manifest)?;
     let plan = deploy::plan_for(client, &node, &prepared.desired, &wallet).await?;
-    prepared.upload(client, output).await?;
+    let former = prepared.upload(client, output).await?;
     deploy::apply(client, &node, &plan, &wallet).await?;
+    former.release(client).await?;
     Ok(plan.text())
 }
 

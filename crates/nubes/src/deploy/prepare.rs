@@ -3,7 +3,7 @@
 use super::{
     artifact::creation_code,
     plan::{Desired, contract_address},
-    upload::{Source, send},
+    upload::{Source, keep, send},
 };
 use crate::{
     client::Client,
@@ -14,7 +14,10 @@ use crate::{
 use bytes::Bytes;
 use cid::Cid;
 use nubes_base::app::{AppRecord, FunctionCode, FunctionRecord, RECORD_VERSION};
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 /// What to deploy and where its content is.
 #[derive(Debug)]
@@ -91,12 +94,48 @@ fn record(function: &Function, code: FunctionCode) -> FunctionRecord {
     }
 }
 
+/// What an app consisted of and does not any more.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Former {
+    name: String,
+    cids: BTreeSet<Cid>,
+}
+
+impl Former {
+    /// To be called when the ledger names what the app is now.
+    pub(crate) async fn release(self, client: &Client) -> Result<(), Failure> {
+        for cid in &self.cids {
+            match client.unpin(cid, &self.name).await {
+                // Another deployment of the app was faster.
+                Err(failure) if failure.exit() == Exit::NotFound => {}
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// CIDs in one question to the node.
 const CIDS_PER_QUESTION_MAX: usize = 10_000;
 
 impl Prepared {
-    /// Sends the content that the node lacks.
-    pub(crate) async fn upload(&self, client: &Client, output: Output) -> Result<(), Failure> {
+    /// Sends the content that the node lacks and has it kept as the app's, beside what the app was before: that is live
+    /// until the ledger says otherwise, and may go then, see [`Former::release`].
+    pub(crate) async fn upload(&self, client: &Client, output: Output) -> Result<Former, Failure> {
+        let name = format!("app:{}", self.desired.record.name);
+        let mut cids: BTreeSet<Cid> = client.pinned(&name).await?.into_iter().collect();
+        let roots: Vec<Cid> = self.contents.iter().map(|content| content.cid).collect();
+        keep(client, &name, async || {
+            self.send(client, output).await?;
+            Ok((roots.clone(), ()))
+        })
+        .await?;
+        cids.retain(|cid| !roots.contains(cid));
+        Ok(Former { name, cids })
+    }
+
+    async fn send(&self, client: &Client, output: Output) -> Result<(), Failure> {
         for content in &self.contents {
             let mut complete = true;
             for cids in content.blocks.chunks(CIDS_PER_QUESTION_MAX) {

@@ -26,6 +26,10 @@ const BATCH_BYTES: usize = 8 << 20;
 const BATCH_BLOCKS_MAX: usize = 4_096;
 /// Batches that are built and not sent yet.
 const BATCHES_READY_MAX: usize = 2;
+/// How often content is sent before it is given up that no collection comes between.
+const ATTEMPTS_MAX: usize = 5;
+/// The node lacks a part of what it is to pin.
+const INCOMPLETE: u16 = 3050;
 
 /// Something that has a CID.
 #[derive(Clone, Debug)]
@@ -122,6 +126,25 @@ pub(crate) async fn send(
         .map_err(|source| Failure::new(1031, Exit::Failure, "addressing stopped").because(source))?;
     bar.finish_and_clear();
     built
+}
+
+/// Has `bring` send content and then pins its roots. A collection that ran between the two may have taken a part of it, so
+/// that is sent again.
+pub(crate) async fn keep<T>(
+    client: &Client,
+    name: &str,
+    bring: impl AsyncFn() -> Result<(Vec<Cid>, T), Failure>,
+) -> Result<T, Failure> {
+    let mut attempts = 0;
+    loop {
+        let (roots, brought) = bring().await?;
+        attempts += 1;
+        match client.pin(&roots, name).await {
+            Ok(()) => return Ok(brought),
+            Err(failure) if failure.error_code().number() == INCOMPLETE && attempts < ATTEMPTS_MAX => {}
+            Err(failure) => return Err(failure),
+        }
+    }
 }
 
 struct Batch {

@@ -6,7 +6,9 @@ use crate::failure::{Exit, Failure};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     net::SocketAddr,
+    num::NonZeroU16,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 pub(crate) const FILE_NAME: &str = "node.toml";
@@ -32,6 +34,39 @@ pub(crate) struct NodeFile {
     /// Where IPFS peers reach this node's storage; absent: it neither fetches from peers nor serves them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) exchange: Option<ExchangeFile>,
+    /// What the block store may take and how often it is checked; absent: all of the disk but a reserve, and never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) storage: Option<StorageFile>,
+}
+
+/// `[storage]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StorageFile {
+    /// The block store's files are not longer than this, and what would make them longer is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes_max: Option<u64>,
+    /// As much of the disk stays free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) free_bytes_min: Option<u64>,
+    /// Days between two checks of all blocks; the first one is ten minutes after the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) check_days: Option<NonZeroU16>,
+}
+
+impl StorageFile {
+    pub(crate) fn sizes(self) -> nubes_storage::Config {
+        let standard = nubes_storage::Config::STANDARD;
+        nubes_storage::Config {
+            stored_bytes_max: self.bytes_max.unwrap_or(standard.stored_bytes_max),
+            free_bytes_min: self.free_bytes_min.unwrap_or(standard.free_bytes_min),
+            ..standard
+        }
+    }
+
+    pub(crate) fn check_period(self) -> Option<Duration> {
+        self.check_days.map(|days| Duration::from_hours(24 * u64::from(days.get())))
+    }
 }
 
 /// `[exchange]`: one address for each transport; without any the node only dials.
@@ -100,6 +135,9 @@ impl NodeConfig {
         }
         if self.file.exchange.is_some() && self.file.door.is_none() {
             return refuse("`exchange` needs `door`: without it the node keeps no content".to_owned());
+        }
+        if self.file.storage.is_some() && self.file.door.is_none() {
+            return refuse("`storage` needs `door`: without it the node keeps no content".to_owned());
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The front door of a node and what is behind it: storage, functions, sites.
 
-use super::{config::ExchangeFile, exchange, pinning, port_taken, routing};
+use super::{config::NodeFile, exchange, pinning, port_taken, routing};
 use crate::{
     cli::Names,
     client::{ExchangeInfo, NodeInfo, RpcUrls},
@@ -16,8 +16,10 @@ use nubes_dapi::{Door, Mount, Origin, Ports, Sites, host::BaseDomains};
 use nubes_exchange::Exchange;
 use nubes_ledger::{Chain, Genesis, LocalLedger, Pool, rpc};
 use nubes_storage::{
-    Config, LocalBlobs, Place, Root, Site, Store, gateway, ingest,
+    LocalBlobs, Place, Root, Site, Store, gateway, ingest,
     ipns::{self, DomainMap, Records},
+    pins::Pinner,
+    upkeep::{self, Upkeep},
 };
 use std::{net::SocketAddr, path::Path, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -32,6 +34,7 @@ const INGEST_LIMITS: ingest::IngestLimits =
 #[derive(Debug)]
 pub(super) struct Gateway {
     store: Store,
+    upkeep: Upkeep,
     runtime: Runtime,
     exchange: Option<Exchange>,
     stop: CancellationToken,
@@ -40,14 +43,14 @@ pub(super) struct Gateway {
 
 impl Gateway {
     pub(super) async fn start(
-        address: SocketAddr,
+        (address, file): (SocketAddr, &NodeFile),
         data: &Path,
         (chain, pool): (&Arc<Chain>, &Arc<Pool>),
-        (rpc, genesis, peers): (Option<&rpc::Server>, &Genesis, Option<&ExchangeFile>),
+        (rpc, genesis): (Option<&rpc::Server>, &Genesis),
         names: &Names,
     ) -> Result<Self, Failure> {
-        let dir = data.join("storage");
-        let store = tokio::task::spawn_blocking(move || Store::open(&dir, Config::STANDARD)).await;
+        let (dir, storage) = (data.join("storage"), file.storage.unwrap_or_default());
+        let store = tokio::task::spawn_blocking(move || Store::open(&dir, storage.sizes())).await;
         let store =
             store.map_err(|source| Failure::new(1024, Exit::Failure, "opening stopped").because(source))?;
         let store = store.map_err(storage_failure)?;
@@ -65,7 +68,7 @@ impl Gateway {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let files =
             gateway::Gateway::new(store.clone(), domain_map(names)?, records.clone(), Arc::clone(&clock));
-        let exchange = match peers {
+        let exchange = match &file.exchange {
             Some(file) => Some(exchange::start(file, data, &store).await?),
             None => None,
         };
@@ -88,18 +91,23 @@ impl Gateway {
             rpc: nubes_dapi::RpcUrls { http: info.rpc.http.clone(), ws: info.rpc.ws.clone() },
             limits: nubes_dapi::Limits::STANDARD,
         };
-        let names_api = ipns::routes(records, Arc::clone(&clock));
-        let pinner = pinning::open(data, &store, exchange.as_ref(), clock)?;
-        let mut mounts = mounts(&store, info, names_api, exchange.as_ref());
+        let names_api = ipns::routes(records.clone(), Arc::clone(&clock));
+        let pinner = pinning::open(data, &store, exchange.as_ref(), Arc::clone(&clock))?;
+        let upkeep = Upkeep::new(pinner.clone(), records, clock);
+        let mut mounts = mounts(&pinner, info, names_api, exchange.as_ref());
         mounts.extend(pinning::mounts(data, &pinner, &files)?);
+        mounts.push(Mount::new("/api/v1/store", upkeep::routes(upkeep.clone())));
         let door = Door::new(config, ports, mounts);
         let server = nubes_dapi::Server::bind(address, door).await;
         let server = server.map_err(|error| port_taken(error.address, "the front door", error.source))?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(server.run(stop.clone()));
         tasks.spawn(pinner.run(stop.clone().cancelled_owned()));
+        if let Some(period) = storage.check_period() {
+            tasks.spawn(upkeep.clone().check_every(period, stop.clone().cancelled_owned()));
+        }
         tasks.close();
-        Ok(Self { store, runtime, exchange, stop, tasks })
+        Ok(Self { store, upkeep, runtime, exchange, stop, tasks })
     }
 
     pub(super) const fn exchange(&self) -> Option<&Exchange> {
@@ -113,6 +121,7 @@ impl Gateway {
             exchange.stop().await;
         }
         self.runtime.stop().await;
+        self.upkeep.idle().await;
         self.store.close().await;
     }
 }
@@ -144,9 +153,9 @@ fn info(
     }
 }
 
-fn mounts(store: &Store, info: NodeInfo, names: Router, exchange: Option<&Exchange>) -> Vec<Mount> {
+fn mounts(pinner: &Pinner, info: NodeInfo, names: Router, exchange: Option<&Exchange>) -> Vec<Mount> {
     let about = Router::new().route("/api/v1/node", get(move || std::future::ready(Json(info.clone()))));
-    let ingest = ingest::routes(store.clone(), INGEST_LIMITS);
+    let ingest = ingest::routes(pinner.clone(), INGEST_LIMITS);
     let mut mounts = vec![
         Mount::new("/api/v1/car", ingest.clone()),
         Mount::new("/api/v1/blocks", ingest.clone()),
@@ -156,7 +165,7 @@ fn mounts(store: &Store, info: NodeInfo, names: Router, exchange: Option<&Exchan
     ];
     if let Some(exchange) = exchange {
         mounts.extend(exchange::mounts(exchange.clone()));
-        mounts.extend(routing::mounts(exchange.clone(), store.clone()));
+        mounts.extend(routing::mounts(exchange.clone(), pinner.store().clone()));
     }
     mounts
 }

@@ -150,6 +150,7 @@ impl Ports {
             rpc: ports.serves.then(|| loopback(ports.rpc)),
             door: ports.serves.then(|| loopback(ports.door)),
             exchange: ports.serves.then_some(exchange),
+            storage: None,
         })
     }
 }
@@ -209,9 +210,10 @@ pub(crate) fn reopen(dir: &Path, base: u16) -> Result<Vec<PathBuf>, Failure> {
     let ports = Ports::Development { base };
     let mut nodes = Vec::new();
     for (index, member) in (0..).zip(&mut committee.validators) {
-        let file = ports.file(index)?;
+        let mut file = ports.file(index)?;
         member.address = file.listen;
         let node = dir.join(&file.name);
+        file.storage = read_toml::<NodeFile>(&node.join(FILE_NAME))?.storage;
         write_toml(&node.join(FILE_NAME), &file)?;
         nodes.push(node);
     }
@@ -367,6 +369,30 @@ mod tests {
         assert!(taken.to_string().contains("two services listen on 127.0.0.1:18002"), "{taken}");
         std::fs::write(&path, format!("{before}[exchange]\nudp = \"127.0.0.1:18003\"\n")).unwrap();
         NodeConfig::read(&nodes[0]).unwrap_err();
+    }
+
+    #[test]
+    fn the_settings_of_the_block_store_are_read_strictly_and_move_along() {
+        let dir = tempfile::tempdir().unwrap();
+        let net = dir.path().join("net");
+        let nodes = init(&net, &shape(2, 0, Ports::Development { base: 8080 })).unwrap();
+        let path = nodes[0].join("node.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let write = |storage: &str| std::fs::write(&path, format!("{text}\n[storage]\n{storage}\n")).unwrap();
+        write("bytes_max = 1000000\nfree_bytes_min = 0\ncheck_days = 7");
+        reopen(&net, 9080).unwrap();
+        let storage = NodeConfig::read(&nodes[0]).unwrap().file.storage.unwrap();
+        assert_eq!((storage.sizes().stored_bytes_max, storage.sizes().free_bytes_min), (1_000_000, 0));
+        assert_eq!(storage.check_period().unwrap().as_secs(), 7 * 86_400);
+        for wrong in ["bytes = 1", "check_days = 0", "bytes_max = -1", "bytes_max = \"1 GiB\""] {
+            write(wrong);
+            NodeConfig::read(&nodes[0]).unwrap_err();
+        }
+        let path = nodes[1].join("node.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{text}\n[storage]\ncheck_days = 7\n")).unwrap();
+        let error = NodeConfig::read(&nodes[1]).unwrap_err();
+        assert!(error.to_string().contains("`storage` needs `door`"), "{error}");
     }
 
     #[test]
