@@ -17,6 +17,8 @@
 //! | `format=ipns-record` | the signed record of a name |
 //! | a path that is not there, in a site with an origin of its own | what the site's `_redirects` says |
 //!
+//! There, a site's `_headers` adds headers to files, pages and listings, not to blocks and archives.
+//!
 //! Headers: `Etag` by CID, so that `If-None-Match` costs no read; `Cache-Control` immutable for immutable roots;
 //! `X-Ipfs-Path`, `X-Ipfs-Roots`; CORS open to all, since content is public and carries no credentials. Blocks are never
 //! converted from one codec to another (IPIP-524). Of several ranges the first is sent.
@@ -25,6 +27,7 @@ mod address;
 mod answer;
 mod conditions;
 mod format;
+mod headers;
 mod listing;
 mod names;
 mod redirects;
@@ -34,7 +37,7 @@ pub(crate) use answer::archive::archive;
 use crate::ipns::{DomainMap, Name, Records};
 use crate::problem::Problem;
 use crate::segments::{GetError, Store};
-use crate::unixfs::{Kind, ReadError, Resolved, resolve};
+use crate::unixfs::{Kind, NodeError, ReadError, Resolved, resolve};
 use answer::Answer;
 use axum::response::{IntoResponse, Response};
 use cid::Cid;
@@ -56,6 +59,8 @@ use std::{
 const PATHS_MAX: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
 /// A longer path is resolved each time.
 const REMEMBERED_PATH_BYTES_MAX: usize = 512;
+/// Sites whose `_headers` are remembered. Each is bounded itself.
+const SITES_MAX: NonZeroUsize = NonZeroUsize::new(512).unwrap();
 /// What a browser fetches for a directory.
 const INDEX: &str = "index.html";
 
@@ -122,9 +127,13 @@ struct Inner {
     clock: Arc<dyn Clock>,
     // A lock and not a task: it is held for one look-up per request.
     paths: Mutex<Paths>,
+    // A lock for the same reason.
+    headers: Mutex<SiteHeaders>,
 }
 
 type Paths = LruCache<(Cid, String), Arc<Target>>;
+/// By root and prefix; none if the site has no such file.
+type SiteHeaders = LruCache<(Cid, String), Option<Arc<headers::Rules>>>;
 
 /// A resolved path with the headers that depend on nothing else.
 #[derive(Debug)]
@@ -140,7 +149,8 @@ impl Gateway {
     /// A gateway to `store` that knows names by `domains` and by `records`.
     pub fn new(store: Store, domains: DomainMap, records: Records, clock: Arc<dyn Clock>) -> Self {
         let paths = Mutex::new(LruCache::new(PATHS_MAX));
-        Self { inner: Arc::new(Inner { store, domains, records, clock, paths }) }
+        let headers = Mutex::new(LruCache::new(SITES_MAX));
+        Self { inner: Arc::new(Inner { store, domains, records, clock, paths, headers }) }
     }
 
     /// Whether the gateway knows what `domain` points to.
@@ -170,6 +180,26 @@ impl Gateway {
             return self.record_of(site, parts);
         }
         let found = self.locate(&site.root, &site.caching)?;
+        if site.place == Place::Shared || !matches!(format, Format::Content | Format::Ipld(_)) {
+            return self.answer_at(site, parts, &found, format).await;
+        }
+        let rules = self.headers_of(&found).await?;
+        let mut response = self.answer_at(site, parts, &found, format).await?;
+        if let Some(rules) = rules
+            && !response.headers().contains_key(header::LOCATION)
+        {
+            rules.apply(&site.path, response.headers_mut());
+        }
+        Ok(response)
+    }
+
+    async fn answer_at(
+        &self,
+        site: &Site,
+        parts: &Parts,
+        found: &Found,
+        format: Format,
+    ) -> Result<Response, Problem> {
         let path = format!("{}{}", found.prefix, site.path.trim_start_matches('/'));
         match self.resolve(found.root, &path).await {
             Ok(target) => {
@@ -178,7 +208,7 @@ impl Gateway {
             Err(Lookup::Read(ReadError::NoEntry { cid, name }))
                 if format == Format::Content && site.place != Place::Shared =>
             {
-                let redirected = self.redirected(site, parts, &found).await?;
+                let redirected = self.redirected(site, parts, found).await?;
                 redirected.ok_or_else(|| ReadError::NoEntry { cid, name }.into())
             }
             Err(Lookup::Read(ReadError::Block(GetError::NotFound { cid }))) if only_if_cached(parts) => {
@@ -252,6 +282,29 @@ impl Gateway {
                 Ok(Some(response))
             }
         }
+    }
+
+    /// What the site's `_headers` says. What is known of a root holds for ever.
+    async fn headers_of(&self, found: &Found) -> Result<Option<Arc<headers::Rules>>, Problem> {
+        let key = (found.root, found.prefix.clone());
+        if let Some(known) = self.inner.headers.lock().get(&key) {
+            return Ok(known.clone());
+        }
+        let rules = match self.resolve(found.root, &format!("{}{}", found.prefix, headers::FILE)).await {
+            Ok(target) => Some(Arc::new(headers::read(&self.inner.store, &target.resolved).await?)),
+            // Neither a file alone nor a block of another codec has files in it.
+            Err(Lookup::Read(
+                ReadError::NoEntry { .. }
+                | ReadError::NotADirectory { .. }
+                | ReadError::InsideNode { .. }
+                | ReadError::Node(NodeError::Codec { .. }),
+            )) => None,
+            Err(failed) => return Err(failed.into()),
+        };
+        if key.1.len() <= REMEMBERED_PATH_BYTES_MAX {
+            self.inner.headers.lock().put(key, rules.clone());
+        }
+        Ok(rules)
     }
 
     async fn resolve(&self, root: Cid, path: &str) -> Result<Arc<Target>, Lookup> {

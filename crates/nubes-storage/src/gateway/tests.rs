@@ -1,6 +1,7 @@
 mod codecs;
 mod conformance;
 mod content;
+mod edge;
 mod named;
 
 use super::Gateway;
