@@ -26,6 +26,7 @@
 mod address;
 mod answer;
 mod conditions;
+mod deny;
 mod format;
 mod headers;
 mod listing;
@@ -33,6 +34,7 @@ mod names;
 mod redirects;
 
 pub(crate) use answer::archive::archive;
+pub use deny::{DenyList, DenyListError, FILE_BYTES_MAX as DENY_LIST_BYTES_MAX};
 
 use crate::ipns::{DomainMap, Name, Records};
 use crate::problem::Problem;
@@ -52,7 +54,10 @@ use redirects::Outcome;
 use std::{
     fmt,
     num::NonZeroUsize,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Paths whose resolution is remembered.
@@ -125,6 +130,7 @@ struct Inner {
     domains: DomainMap,
     records: Records,
     clock: Arc<dyn Clock>,
+    deny: Option<DenyList>,
     // A lock and not a task: it is held for one look-up per request.
     paths: Mutex<Paths>,
     // A lock for the same reason.
@@ -143,14 +149,23 @@ struct Target {
     roots: HeaderValue,
     /// What its first bytes look like.
     sniffed: OnceLock<HeaderValue>,
+    /// The newest deny list that is known not to have it; zero at first.
+    permitted_by: AtomicU64,
 }
 
 impl Gateway {
     /// A gateway to `store` that knows names by `domains` and by `records`.
-    pub fn new(store: Store, domains: DomainMap, records: Records, clock: Arc<dyn Clock>) -> Self {
+    /// What `deny` lists is not served.
+    pub fn new(
+        store: Store,
+        domains: DomainMap,
+        records: Records,
+        clock: Arc<dyn Clock>,
+        deny: Option<DenyList>,
+    ) -> Self {
         let paths = Mutex::new(LruCache::new(PATHS_MAX));
         let headers = Mutex::new(LruCache::new(SITES_MAX));
-        Self { inner: Arc::new(Inner { store, domains, records, clock, paths, headers }) }
+        Self { inner: Arc::new(Inner { store, domains, records, clock, deny, paths, headers }) }
     }
 
     /// Whether the gateway knows what `domain` points to.
@@ -183,9 +198,8 @@ impl Gateway {
         if site.place == Place::Shared || !matches!(format, Format::Content | Format::Ipld(_)) {
             return self.answer_at(site, parts, &found, format).await;
         }
-        let rules = self.headers_of(&found).await?;
         let mut response = self.answer_at(site, parts, &found, format).await?;
-        if let Some(rules) = rules
+        if let Some(rules) = self.headers_of(&found).await?
             && !response.headers().contains_key(header::LOCATION)
         {
             rules.apply(&site.path, response.headers_mut());
@@ -201,7 +215,7 @@ impl Gateway {
         format: Format,
     ) -> Result<Response, Problem> {
         let path = format!("{}{}", found.prefix, site.path.trim_start_matches('/'));
-        match self.resolve(found.root, &path).await {
+        match self.permitted(found.root, &path).await {
             Ok(target) => {
                 self.content(&Answer::new(self, site, parts, &found.caching, &target), format).await
             }
@@ -244,7 +258,7 @@ impl Gateway {
     }
 
     async fn directory(&self, answer: &Answer<'_>) -> Result<Response, Problem> {
-        let target = match self.resolve(answer.target.resolved.cid, INDEX).await {
+        let target = match self.permitted(answer.target.resolved.cid, INDEX).await {
             Ok(target) => target,
             Err(Lookup::Read(ReadError::NoEntry { .. })) => return answer.listing().await,
             Err(failed) => return Err(failed.into()),
@@ -273,7 +287,7 @@ impl Gateway {
             Outcome::Location { status, to } => Ok(Some(answer::location(status, &to)?)),
             Outcome::Page { status, path } => {
                 let path = format!("{}{}", found.prefix, path.trim_start_matches('/'));
-                let target = self.resolve(found.root, &path).await?;
+                let target = self.permitted(found.root, &path).await?;
                 let answer = Answer::new(self, site, parts, &found.caching, &target);
                 let response = match target.resolved.kind {
                     Kind::File { size } => answer.with_status(status).file(size).await?,
@@ -307,6 +321,33 @@ impl Gateway {
         Ok(rules)
     }
 
+    /// What a path leads to, unless the deny list has it, or something on the way to it.
+    async fn permitted(&self, root: Cid, path: &str) -> Result<Arc<Target>, Lookup> {
+        let Some(deny) = &self.inner.deny else { return self.resolve(root, path).await };
+        let rules = deny.current().await;
+        let target = match self.resolve(root, path).await {
+            Ok(target) if target.permitted_by.load(Ordering::Relaxed) == rules.generation => {
+                return Ok(target);
+            }
+            Ok(target) => target,
+            // What is not here can be denied, too.
+            Err(_) if rules.deny(&[root], &names(path)?) => return Err(Lookup::Denied { root }),
+            Err(failed) => return Err(failed),
+        };
+        let (roots, mut names) = (&target.resolved.roots, names(path)?);
+        let mut denied = rules.deny(roots, &names);
+        if target.resolved.kind == Kind::Directory {
+            // The index is served for its directory.
+            names.push(INDEX.to_owned());
+            denied |= rules.deny(roots, &names);
+        }
+        if denied {
+            return Err(Lookup::Denied { root });
+        }
+        target.permitted_by.store(rules.generation, Ordering::Relaxed);
+        Ok(target)
+    }
+
     async fn resolve(&self, root: Cid, path: &str) -> Result<Arc<Target>, Lookup> {
         let key = (root, path.to_owned());
         if let Some(known) = self.inner.paths.lock().get(&key) {
@@ -324,6 +365,7 @@ impl Gateway {
 /// Why a path leads nowhere.
 enum Lookup {
     Path { what: &'static str },
+    Denied { root: Cid },
     Read(ReadError),
 }
 
@@ -337,6 +379,11 @@ impl From<Lookup> for Problem {
     fn from(lookup: Lookup) -> Self {
         match lookup {
             Lookup::Path { what } => Self::new(StatusCode::BAD_REQUEST, 3002, what),
+            Lookup::Denied { root } => Self::new(
+                StatusCode::GONE,
+                3028,
+                format!("this path of {root} is on this gateway's deny list"),
+            ),
             Lookup::Read(error) => error.into(),
         }
     }
@@ -369,7 +416,8 @@ impl Target {
         let header =
             |text: String| HeaderValue::try_from(text).map_err(|_| Lookup::Path { what: "no header value" });
         let etag = header(format!("\"{}\"", resolved.cid))?;
-        Ok(Self { etag, roots: header(roots.join(","))?, resolved, sniffed: OnceLock::new() })
+        let (roots, permitted_by) = (header(roots.join(","))?, AtomicU64::new(0));
+        Ok(Self { etag, roots, resolved, sniffed: OnceLock::new(), permitted_by })
     }
 }
 

@@ -65,7 +65,7 @@ impl Node {
         let gateway = match config.file.door {
             Some(address) => {
                 let behind = (rpc.as_ref(), &genesis, config.file.exchange.as_ref());
-                Some(Gateway::start(address, &data, (&chain, &pool), behind, names).await?)
+                Some(Gateway::start(address, &data, (&chain, &pool), behind, &config.names(names)).await?)
             }
             None => None,
         };

@@ -166,6 +166,12 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "Ask without that header.",
     ),
     entry(
+        3028,
+        "content is denied",
+        "The operator of this gateway does not serve this content: it is on the node's deny list.",
+        "Ask the operator, or get the content elsewhere.",
+    ),
+    entry(
         3031,
         "peer cannot be reached",
         "The address is no multiaddr, nobody answers there, or somebody else than it names.",

@@ -2,7 +2,10 @@
 //!
 //! `node.toml` holds no secret; the validator's keys are in a file of their own, readable by their owner only.
 
-use crate::failure::{Exit, Failure};
+use crate::{
+    cli::Names,
+    failure::{Exit, Failure},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     net::SocketAddr,
@@ -32,6 +35,9 @@ pub(crate) struct NodeFile {
     /// Where IPFS peers reach this node's storage; absent: it neither fetches from peers nor serves them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) exchange: Option<ExchangeFile>,
+    /// What the front door does not serve; absent: it serves what there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gateway: Option<GatewayFile>,
 }
 
 /// `[exchange]`: one address for each transport; without any the node only dials.
@@ -45,6 +51,15 @@ pub(crate) struct ExchangeFile {
     /// UDP, so it may have the number of a TCP port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) quic: Option<SocketAddr>,
+}
+
+/// `[gateway]`: how the front door serves content.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GatewayFile {
+    /// List of what is not served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) deny: Option<PathBuf>,
 }
 
 /// `committee.toml`: who validates, and the public part of their common key.
@@ -82,6 +97,13 @@ impl NodeConfig {
     /// A path of the file, resolved.
     pub(crate) fn path(&self, path: &Path) -> PathBuf {
         self.dir.join(path)
+    }
+
+    /// What was given when the node was started, and for the rest what the file says.
+    pub(crate) fn names(&self, given: &Names) -> Names {
+        let deny = self.file.gateway.as_ref().and_then(|gateway| gateway.deny.as_deref());
+        let deny = given.deny.clone().or_else(|| deny.map(|deny| self.path(deny)));
+        Names { deny, ..given.clone() }
     }
 
     fn check(&self) -> Result<(), Failure> {

@@ -150,6 +150,7 @@ impl Ports {
             rpc: ports.serves.then(|| loopback(ports.rpc)),
             door: ports.serves.then(|| loopback(ports.door)),
             exchange: ports.serves.then_some(exchange),
+            gateway: None,
         })
     }
 }
