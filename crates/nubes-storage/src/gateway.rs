@@ -17,7 +17,8 @@
 //! | `format=ipns-record` | the signed record of a name |
 //! | a path that is not there, in a site with an origin of its own | what the site's `_redirects` says |
 //!
-//! There, a site's `_headers` adds headers to files, pages and listings, not to blocks and archives.
+//! There, a site's `_headers` adds headers to files, pages and listings, not to blocks and archives, and text is compressed for
+//! who takes that.
 //!
 //! Headers: `Etag` by CID, so that `If-None-Match` costs no read; `Cache-Control` immutable for immutable roots;
 //! `X-Ipfs-Path`, `X-Ipfs-Roots`; CORS open to all, since content is public and carries no credentials. Blocks are never
@@ -27,6 +28,7 @@ mod address;
 mod answer;
 mod conditions;
 mod deny;
+mod encoding;
 mod format;
 mod headers;
 mod listing;
@@ -43,6 +45,7 @@ use crate::unixfs::{Kind, NodeError, ReadError, Resolved, resolve};
 use answer::Answer;
 use axum::response::{IntoResponse, Response};
 use cid::Cid;
+use encoding::Compressed;
 use format::Format;
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use lru::LruCache;
@@ -135,6 +138,7 @@ struct Inner {
     paths: Mutex<Paths>,
     // A lock for the same reason.
     headers: Mutex<SiteHeaders>,
+    compressed: Compressed,
 }
 
 type Paths = LruCache<(Cid, String), Arc<Target>>;
@@ -165,7 +169,8 @@ impl Gateway {
     ) -> Self {
         let paths = Mutex::new(LruCache::new(PATHS_MAX));
         let headers = Mutex::new(LruCache::new(SITES_MAX));
-        Self { inner: Arc::new(Inner { store, domains, records, clock, deny, paths, headers }) }
+        let compressed = Compressed::new();
+        Self { inner: Arc::new(Inner { store, domains, records, clock, deny, paths, headers, compressed }) }
     }
 
     /// Whether the gateway knows what `domain` points to.
