@@ -38,6 +38,7 @@ mod redirects;
 pub(crate) use answer::archive::archive;
 pub use deny::{DenyList, DenyListError, FILE_BYTES_MAX as DENY_LIST_BYTES_MAX};
 
+use crate::flights::Flights;
 use crate::ipns::{DomainMap, Name, Records};
 use crate::problem::Problem;
 use crate::segments::{GetError, Store};
@@ -136,6 +137,8 @@ struct Inner {
     deny: Option<DenyList>,
     // A lock and not a task: it is held for one look-up per request.
     paths: Mutex<Paths>,
+    /// Paths that are being resolved.
+    lookups: Flights<(Cid, String), Arc<Target>>,
     // A lock for the same reason.
     headers: Mutex<SiteHeaders>,
     compressed: Compressed,
@@ -169,8 +172,20 @@ impl Gateway {
     ) -> Self {
         let paths = Mutex::new(LruCache::new(PATHS_MAX));
         let headers = Mutex::new(LruCache::new(SITES_MAX));
-        let compressed = Compressed::new();
-        Self { inner: Arc::new(Inner { store, domains, records, clock, deny, paths, headers, compressed }) }
+        let (lookups, compressed) = (Flights::new(), Compressed::new());
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                domains,
+                records,
+                clock,
+                deny,
+                paths,
+                lookups,
+                headers,
+                compressed,
+            }),
+        }
     }
 
     /// Whether the gateway knows what `domain` points to.
@@ -358,12 +373,16 @@ impl Gateway {
         if let Some(known) = self.inner.paths.lock().get(&key) {
             return Ok(Arc::clone(known));
         }
-        let resolved = resolve(&self.inner.store, root, &names(path)?).await?;
-        let target = Arc::new(Target::new(resolved)?);
-        if path.len() <= REMEMBERED_PATH_BYTES_MAX {
-            self.inner.paths.lock().put(key, Arc::clone(&target));
-        }
-        Ok(target)
+        let names = names(path)?;
+        let find = async {
+            let resolved = resolve(&self.inner.store, root, &names).await?;
+            let target = Arc::new(Target::new(resolved)?);
+            if path.len() <= REMEMBERED_PATH_BYTES_MAX {
+                self.inner.paths.lock().put(key.clone(), Arc::clone(&target));
+            }
+            Ok(target)
+        };
+        self.inner.lookups.join(&key, find).await
     }
 }
 

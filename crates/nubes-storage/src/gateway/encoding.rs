@@ -3,6 +3,7 @@
 //! Content does not change, so each file is compressed once per coding and kept while there is room. What compression does
 //! not make shorter is remembered as such. Each coding has an entity tag of its own, because its bytes are others.
 
+use crate::flights::Flights;
 use crate::unixfs::ReadError;
 use brotli::enc::BrotliEncoderParams;
 use bytes::Bytes;
@@ -43,7 +44,7 @@ const TYPES: [&str; 13] = [
     "image/x-icon",
 ];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Encoding {
     Brotli,
     Gzip,
@@ -121,6 +122,8 @@ pub(super) struct Compressed {
     // A lock and not a task: held for one look-up per request.
     files: Mutex<Files>,
     workers: Semaphore,
+    /// Files that are being compressed.
+    works: Flights<(Cid, Encoding), Option<Bytes>>,
     bytes_max: usize,
 }
 
@@ -136,7 +139,7 @@ impl Compressed {
 
     fn with_room(bytes_max: usize) -> Self {
         let files = Mutex::new(Files { by_key: LruCache::unbounded(), bytes: 0 });
-        Self { files, workers: Semaphore::new(WORKERS_MAX), bytes_max }
+        Self { files, workers: Semaphore::new(WORKERS_MAX), works: Flights::new(), bytes_max }
     }
 
     /// The file `cid` compressed, which `read` reads; none if it is better sent as it is.
@@ -149,6 +152,15 @@ impl Compressed {
         if let Some(known) = self.files.lock().by_key.get(&(cid, encoding)) {
             return Ok(known.clone());
         }
+        self.works.join(&(cid, encoding), self.compress(cid, encoding, read)).await
+    }
+
+    async fn compress(
+        &self,
+        cid: Cid,
+        encoding: Encoding,
+        read: impl Future<Output = Result<Bytes, ReadError>>,
+    ) -> Result<Option<Bytes>, ReadError> {
         let Ok(_worker) = self.workers.try_acquire() else { return Ok(None) };
         let bytes = read.await?;
         let length = bytes.len();
