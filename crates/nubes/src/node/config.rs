@@ -144,3 +144,29 @@ pub(crate) fn write_toml<T: Serialize>(path: &Path, value: &T) -> Result<(), Fai
         Failure::new(1023, Exit::Failure, format!("cannot write {}", path.display())).because(source)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{NodeConfig, NodeFile};
+    use crate::cli::Names;
+    use std::path::{Path, PathBuf};
+
+    #[track_caller]
+    fn check(given: Option<&str>, section: &str, expect: Option<&str>) {
+        let text = format!(
+            "name = 'a'\ngenesis = 'g'\ncommittee = 'c'\nkeys = 'k'\ndata = 'd'\nlisten = '127.0.0.1:1'\n{section}"
+        );
+        let file: NodeFile = toml_edit::de::from_str(&text).unwrap();
+        let config = NodeConfig { dir: "/node".into(), file };
+        let given = Names { domains: Vec::new(), dnslink: None, deny: given.map(PathBuf::from) };
+        assert_eq!(config.names(&given).deny.as_deref(), expect.map(Path::new));
+    }
+
+    #[test]
+    fn the_deny_list_is_the_given_one_or_that_of_the_file() {
+        check(None, "", None);
+        check(None, "[gateway]\ndeny = 'list'", Some("/node/list"));
+        check(None, "[gateway]\ndeny = '/etc/list'", Some("/etc/list"));
+        check(Some("mine"), "[gateway]\ndeny = 'list'", Some("mine"));
+    }
+}
