@@ -17,6 +17,9 @@
 //! | `format=ipns-record` | the signed record of a name |
 //! | a path that is not there, in a site with an origin of its own | what the site's `_redirects` says |
 //!
+//! There, a site's `_headers` adds headers to files, pages and listings, not to blocks and archives, and text is compressed for
+//! who takes that.
+//!
 //! Headers: `Etag` by CID, so that `If-None-Match` costs no read; `Cache-Control` immutable for immutable roots;
 //! `X-Ipfs-Path`, `X-Ipfs-Roots`; CORS open to all, since content is public and carries no credentials. Blocks are never
 //! converted from one codec to another (IPIP-524). Of several ranges the first is sent.
@@ -24,20 +27,26 @@
 mod address;
 mod answer;
 mod conditions;
+mod deny;
+mod encoding;
 mod format;
+mod headers;
 mod listing;
 mod names;
 mod redirects;
 
 pub(crate) use answer::archive::archive;
+pub use deny::{DenyList, DenyListError, FILE_BYTES_MAX as DENY_LIST_BYTES_MAX};
 
+use crate::flights::Flights;
 use crate::ipns::{DomainMap, Name, Records};
 use crate::problem::Problem;
 use crate::segments::{GetError, Store};
-use crate::unixfs::{Kind, ReadError, Resolved, resolve};
+use crate::unixfs::{Kind, NodeError, ReadError, Resolved, resolve};
 use answer::Answer;
 use axum::response::{IntoResponse, Response};
 use cid::Cid;
+use encoding::Compressed;
 use format::Format;
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use lru::LruCache;
@@ -49,13 +58,18 @@ use redirects::Outcome;
 use std::{
     fmt,
     num::NonZeroUsize,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Paths whose resolution is remembered.
 const PATHS_MAX: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
 /// A longer path is resolved each time.
 const REMEMBERED_PATH_BYTES_MAX: usize = 512;
+/// Sites whose `_headers` are remembered. Each is bounded itself.
+const SITES_MAX: NonZeroUsize = NonZeroUsize::new(512).unwrap();
 /// What a browser fetches for a directory.
 const INDEX: &str = "index.html";
 
@@ -120,11 +134,19 @@ struct Inner {
     domains: DomainMap,
     records: Records,
     clock: Arc<dyn Clock>,
+    deny: Option<DenyList>,
     // A lock and not a task: it is held for one look-up per request.
     paths: Mutex<Paths>,
+    /// Paths that are being resolved.
+    lookups: Flights<(Cid, String), Arc<Target>>,
+    // A lock for the same reason.
+    headers: Mutex<SiteHeaders>,
+    compressed: Compressed,
 }
 
 type Paths = LruCache<(Cid, String), Arc<Target>>;
+/// By root and prefix; none if the site has no such file.
+type SiteHeaders = LruCache<(Cid, String), Option<Arc<headers::Rules>>>;
 
 /// A resolved path with the headers that depend on nothing else.
 #[derive(Debug)]
@@ -134,13 +156,36 @@ struct Target {
     roots: HeaderValue,
     /// What its first bytes look like.
     sniffed: OnceLock<HeaderValue>,
+    /// The newest deny list that is known not to have it; zero at first.
+    permitted_by: AtomicU64,
 }
 
 impl Gateway {
     /// A gateway to `store` that knows names by `domains` and by `records`.
-    pub fn new(store: Store, domains: DomainMap, records: Records, clock: Arc<dyn Clock>) -> Self {
+    /// What `deny` lists is not served.
+    pub fn new(
+        store: Store,
+        domains: DomainMap,
+        records: Records,
+        clock: Arc<dyn Clock>,
+        deny: Option<DenyList>,
+    ) -> Self {
         let paths = Mutex::new(LruCache::new(PATHS_MAX));
-        Self { inner: Arc::new(Inner { store, domains, records, clock, paths }) }
+        let headers = Mutex::new(LruCache::new(SITES_MAX));
+        let (lookups, compressed) = (Flights::new(), Compressed::new());
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                domains,
+                records,
+                clock,
+                deny,
+                paths,
+                lookups,
+                headers,
+                compressed,
+            }),
+        }
     }
 
     /// Whether the gateway knows what `domain` points to.
@@ -170,15 +215,34 @@ impl Gateway {
             return self.record_of(site, parts);
         }
         let found = self.locate(&site.root, &site.caching)?;
+        if site.place == Place::Shared || !matches!(format, Format::Content | Format::Ipld(_)) {
+            return self.answer_at(site, parts, &found, format).await;
+        }
+        let mut response = self.answer_at(site, parts, &found, format).await?;
+        if let Some(rules) = self.headers_of(&found).await?
+            && !response.headers().contains_key(header::LOCATION)
+        {
+            rules.apply(&site.path, response.headers_mut());
+        }
+        Ok(response)
+    }
+
+    async fn answer_at(
+        &self,
+        site: &Site,
+        parts: &Parts,
+        found: &Found,
+        format: Format,
+    ) -> Result<Response, Problem> {
         let path = format!("{}{}", found.prefix, site.path.trim_start_matches('/'));
-        match self.resolve(found.root, &path).await {
+        match self.permitted(found.root, &path).await {
             Ok(target) => {
                 self.content(&Answer::new(self, site, parts, &found.caching, &target), format).await
             }
             Err(Lookup::Read(ReadError::NoEntry { cid, name }))
                 if format == Format::Content && site.place != Place::Shared =>
             {
-                let redirected = self.redirected(site, parts, &found).await?;
+                let redirected = self.redirected(site, parts, found).await?;
                 redirected.ok_or_else(|| ReadError::NoEntry { cid, name }.into())
             }
             Err(Lookup::Read(ReadError::Block(GetError::NotFound { cid }))) if only_if_cached(parts) => {
@@ -214,7 +278,7 @@ impl Gateway {
     }
 
     async fn directory(&self, answer: &Answer<'_>) -> Result<Response, Problem> {
-        let target = match self.resolve(answer.target.resolved.cid, INDEX).await {
+        let target = match self.permitted(answer.target.resolved.cid, INDEX).await {
             Ok(target) => target,
             Err(Lookup::Read(ReadError::NoEntry { .. })) => return answer.listing().await,
             Err(failed) => return Err(failed.into()),
@@ -243,7 +307,7 @@ impl Gateway {
             Outcome::Location { status, to } => Ok(Some(answer::location(status, &to)?)),
             Outcome::Page { status, path } => {
                 let path = format!("{}{}", found.prefix, path.trim_start_matches('/'));
-                let target = self.resolve(found.root, &path).await?;
+                let target = self.permitted(found.root, &path).await?;
                 let answer = Answer::new(self, site, parts, &found.caching, &target);
                 let response = match target.resolved.kind {
                     Kind::File { size } => answer.with_status(status).file(size).await?,
@@ -254,23 +318,78 @@ impl Gateway {
         }
     }
 
+    /// What the site's `_headers` says. What is known of a root holds for ever.
+    async fn headers_of(&self, found: &Found) -> Result<Option<Arc<headers::Rules>>, Problem> {
+        let key = (found.root, found.prefix.clone());
+        if let Some(known) = self.inner.headers.lock().get(&key) {
+            return Ok(known.clone());
+        }
+        let rules = match self.resolve(found.root, &format!("{}{}", found.prefix, headers::FILE)).await {
+            Ok(target) => Some(Arc::new(headers::read(&self.inner.store, &target.resolved).await?)),
+            // Neither a file alone nor a block of another codec has files in it.
+            Err(Lookup::Read(
+                ReadError::NoEntry { .. }
+                | ReadError::NotADirectory { .. }
+                | ReadError::InsideNode { .. }
+                | ReadError::Node(NodeError::Codec { .. }),
+            )) => None,
+            Err(failed) => return Err(failed.into()),
+        };
+        if key.1.len() <= REMEMBERED_PATH_BYTES_MAX {
+            self.inner.headers.lock().put(key, rules.clone());
+        }
+        Ok(rules)
+    }
+
+    /// What a path leads to, unless the deny list has it, or something on the way to it.
+    async fn permitted(&self, root: Cid, path: &str) -> Result<Arc<Target>, Lookup> {
+        let Some(deny) = &self.inner.deny else { return self.resolve(root, path).await };
+        let rules = deny.current().await;
+        let target = match self.resolve(root, path).await {
+            Ok(target) if target.permitted_by.load(Ordering::Relaxed) == rules.generation => {
+                return Ok(target);
+            }
+            Ok(target) => target,
+            // What is not here can be denied, too.
+            Err(_) if rules.deny(&[root], &names(path)?) => return Err(Lookup::Denied { root }),
+            Err(failed) => return Err(failed),
+        };
+        let (roots, mut names) = (&target.resolved.roots, names(path)?);
+        let mut denied = rules.deny(roots, &names);
+        if target.resolved.kind == Kind::Directory {
+            // The index is served for its directory.
+            names.push(INDEX.to_owned());
+            denied |= rules.deny(roots, &names);
+        }
+        if denied {
+            return Err(Lookup::Denied { root });
+        }
+        target.permitted_by.store(rules.generation, Ordering::Relaxed);
+        Ok(target)
+    }
+
     async fn resolve(&self, root: Cid, path: &str) -> Result<Arc<Target>, Lookup> {
         let key = (root, path.to_owned());
         if let Some(known) = self.inner.paths.lock().get(&key) {
             return Ok(Arc::clone(known));
         }
-        let resolved = resolve(&self.inner.store, root, &names(path)?).await?;
-        let target = Arc::new(Target::new(resolved)?);
-        if path.len() <= REMEMBERED_PATH_BYTES_MAX {
-            self.inner.paths.lock().put(key, Arc::clone(&target));
-        }
-        Ok(target)
+        let names = names(path)?;
+        let find = async {
+            let resolved = resolve(&self.inner.store, root, &names).await?;
+            let target = Arc::new(Target::new(resolved)?);
+            if path.len() <= REMEMBERED_PATH_BYTES_MAX {
+                self.inner.paths.lock().put(key.clone(), Arc::clone(&target));
+            }
+            Ok(target)
+        };
+        self.inner.lookups.join(&key, find).await
     }
 }
 
 /// Why a path leads nowhere.
 enum Lookup {
     Path { what: &'static str },
+    Denied { root: Cid },
     Read(ReadError),
 }
 
@@ -284,6 +403,11 @@ impl From<Lookup> for Problem {
     fn from(lookup: Lookup) -> Self {
         match lookup {
             Lookup::Path { what } => Self::new(StatusCode::BAD_REQUEST, 3002, what),
+            Lookup::Denied { root } => Self::new(
+                StatusCode::GONE,
+                3028,
+                format!("this path of {root} is on this gateway's deny list"),
+            ),
             Lookup::Read(error) => error.into(),
         }
     }
@@ -316,7 +440,8 @@ impl Target {
         let header =
             |text: String| HeaderValue::try_from(text).map_err(|_| Lookup::Path { what: "no header value" });
         let etag = header(format!("\"{}\"", resolved.cid))?;
-        Ok(Self { etag, roots: header(roots.join(","))?, resolved, sniffed: OnceLock::new() })
+        let (roots, permitted_by) = (header(roots.join(","))?, AtomicU64::new(0));
+        Ok(Self { etag, roots, resolved, sniffed: OnceLock::new(), permitted_by })
     }
 }
 

@@ -24,6 +24,7 @@
 //! kept, [`upkeep`] for what goes, [`pieces`] for what providers keep, [`kubo`] for the RPC of IPFS tools.
 
 mod block;
+mod flights;
 mod ipld;
 mod local;
 mod objects;

@@ -46,6 +46,7 @@ mod version;
 mod writer;
 
 use crate::block::{self, Block};
+use crate::flights::Flights;
 use bytes::Bytes;
 use cache::Cache;
 use cid::Cid;
@@ -130,6 +131,8 @@ pub struct Store {
 struct Inner {
     parts: Parts,
     cache: Cache,
+    /// Large blocks that are being read.
+    loads: Flights<Multihash<64>, Bytes>,
     room: Arc<Semaphore>,
     recovery: Recovery,
     // A lock because the callers take turns and no task is needed between them. The writer does what only it may do.
@@ -181,6 +184,7 @@ impl Store {
         let inner = Inner {
             parts,
             cache: Cache::new(config.cache_bytes_max),
+            loads: Flights::new(),
             room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / QUEUE_UNIT_BYTES)),
             recovery,
             maintenance: tokio::sync::Mutex::new(()),
@@ -227,8 +231,16 @@ impl Store {
         if location.length <= INLINE_READ_BYTES_MAX {
             return self.inner.load(cid, location);
         }
-        let (inner, cid) = (Arc::clone(&self.inner), *cid);
-        task::spawn_blocking(move || inner.load(&cid, location)).await.map_err(|_| GetError::Aborted)?
+        let (inner, own) = (Arc::clone(&self.inner), *cid);
+        let load = async {
+            // It may have come between the look above and this.
+            if let Some(bytes) = inner.cache.get(own.hash()) {
+                return Ok(bytes);
+            }
+            let load = task::spawn_blocking(move || inner.load(&own, location));
+            load.await.map_err(|_| GetError::Aborted)?
+        };
+        self.inner.loads.join(cid.hash(), load).await
     }
 
     /// Whether the block is stored; its bytes are not looked at. One that was read and found damaged counts as missing,

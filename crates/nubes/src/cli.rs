@@ -142,6 +142,9 @@ pub(crate) struct Names {
     /// What foreign domains point to, such as `a.example:/ipfs/CID,b.example:/ipns/NAME`
     #[arg(long, value_name = "MAP", env = "IPFS_NS_MAP")]
     pub(crate) dnslink: Option<String>,
+    /// Content that is not served: lines of /ipfs/CID or of //HASH as on the badbits list; read again when it changes
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) deny: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

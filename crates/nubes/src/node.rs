@@ -66,7 +66,16 @@ impl Node {
         let gateway = match config.file.door {
             Some(address) => {
                 let behind = (rpc.as_ref(), &genesis);
-                Some(Gateway::start((address, &config.file), &data, (&chain, &pool), behind, names).await?)
+                Some(
+                    Gateway::start(
+                        (address, &config.file),
+                        &data,
+                        (&chain, &pool),
+                        behind,
+                        &config.names(names),
+                    )
+                    .await?,
+                )
             }
             None => None,
         };

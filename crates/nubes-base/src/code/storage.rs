@@ -155,8 +155,8 @@ pub(super) const ENTRIES: &[Explanation] = &[
     ),
     entry(
         3026,
-        "_redirects cannot be used",
-        "The site's _redirects file is too long or has a rule that is not understood.",
+        "_redirects or _headers cannot be used",
+        "The site's _redirects or _headers file is too long or has a line that is not understood.",
         "Mend the line that the detail names, and publish the site again.",
     ),
     entry(
@@ -164,6 +164,12 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "not stored here",
         "The request wants only what the node has (`Cache-Control: only-if-cached`), and it does not have it.",
         "Ask without that header.",
+    ),
+    entry(
+        3028,
+        "content is denied",
+        "The operator of this gateway does not serve this content: it is on the node's deny list.",
+        "Ask the operator, or get the content elsewhere.",
     ),
     entry(
         3031,

@@ -4,8 +4,9 @@ pub(crate) mod archive;
 mod codec;
 
 use super::conditions::{self, Wanted};
+use super::encoding::{self, Compressed, Encoding};
 use super::format::parameter;
-use super::{Caching, Gateway, Site, Target, listing};
+use super::{Caching, Gateway, Place, Site, Target, listing};
 use crate::block::RAW;
 use crate::car::{self, Selection};
 use crate::ipns::{Name, Record};
@@ -30,6 +31,9 @@ const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=2903040
 /// A listing's HTML can change with the program even if the directory cannot.
 const LISTING: HeaderValue =
     HeaderValue::from_static("public, max-age=604800, stale-while-revalidate=2678400");
+const VARY: HeaderValue = HeaderValue::from_static("Accept");
+/// Of sites with an origin of their own, which are compressed.
+const VARY_OWN: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const CAR: HeaderValue = HeaderValue::from_static("application/vnd.ipld.car; version=1; order=dfs; dups=n");
 const CAR_WITH_DUPLICATES: HeaderValue =
@@ -50,6 +54,7 @@ const JSON_BYTES_MAX: u64 = 256 << 10;
 #[derive(Clone, Copy)]
 pub(super) struct Answer<'a> {
     store: &'a Store,
+    compressed: &'a Compressed,
     site: &'a Site,
     pub(super) parts: &'a Parts,
     caching: &'a Caching,
@@ -109,8 +114,8 @@ impl<'a> Answer<'a> {
         caching: &'a Caching,
         target: &'a Target,
     ) -> Self {
-        let store = &gateway.inner.store;
-        Self { store, site, parts, caching, target, body: target, file_name: None, status: StatusCode::OK }
+        let (store, compressed, status) = (&gateway.inner.store, &gateway.inner.compressed, StatusCode::OK);
+        Self { store, compressed, site, parts, caching, target, body: target, file_name: None, status }
     }
 
     pub(super) fn with_body<'b>(self, body: &'b Target, file_name: &'static str) -> Answer<'b>
@@ -129,11 +134,14 @@ impl<'a> Answer<'a> {
         if let Some(known) = self.unchanged(&etag) {
             return Ok(known);
         }
+        if let Some(encoding) = self.encoding(size)
+            && let Some(compressed) = self.compressed(encoding, size).await?
+        {
+            return Ok(compressed);
+        }
         let mut headers = self.headers(etag.clone());
         headers.insert(header::CONTENT_TYPE, self.content_type(size).await?);
-        if let Some(name) = parameter(self.parts, "filename") {
-            headers.insert(header::CONTENT_DISPOSITION, self.disposition("inline", &name)?);
-        }
+        self.name_file(&mut headers)?;
         let (range, status) = self.range(&etag, size, &mut headers)?;
         let cid = self.body.resolved.cid;
         let body = if self.parts.method == Method::HEAD {
@@ -145,6 +153,44 @@ impl<'a> Answer<'a> {
             stream_body(File::known(self.store, cid, size).stream(range)).await?
         };
         Ok(respond(status, headers, body))
+    }
+
+    /// How the client wants the file compressed. A part is one of the bytes as they are.
+    fn encoding(&self, size: u64) -> Option<Encoding> {
+        let fits = self.site.place != Place::Shared && encoding::FILE_BYTES.contains(&size);
+        if !fits || self.parts.headers.contains_key(header::RANGE) {
+            return None;
+        }
+        Encoding::wanted(&self.parts.headers)
+    }
+
+    /// The file compressed; none if it is better sent as it is.
+    async fn compressed(&self, encoding: Encoding, size: u64) -> Result<Option<Response>, Problem> {
+        let etag = value(format!("\"{}.{}\"", self.target.resolved.cid, encoding.name()))?;
+        if let Some(known) = self.unchanged(&etag) {
+            return Ok(Some(known));
+        }
+        let media_type = self.content_type(size).await?;
+        if !encoding::is_worth(&media_type) {
+            return Ok(None);
+        }
+        let cid = self.body.resolved.cid;
+        let read = File::known(self.store, cid, size);
+        let read = read.read(*encoding::FILE_BYTES.end());
+        let Some(bytes) = self.compressed.get(cid, encoding, read).await? else { return Ok(None) };
+        let mut headers = self.headers(etag);
+        headers.insert(header::CONTENT_TYPE, media_type);
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.name()));
+        self.name_file(&mut headers)?;
+        Ok(Some(self.whole(headers, bytes)))
+    }
+
+    /// The name under which the client wants to keep the file.
+    fn name_file(&self, headers: &mut HeaderMap) -> Result<(), Problem> {
+        if let Some(name) = parameter(self.parts, "filename") {
+            headers.insert(header::CONTENT_DISPOSITION, self.disposition("inline", &name)?);
+        }
+        Ok(())
     }
 
     pub(super) async fn symlink(self, cid: Cid) -> Result<Response, Problem> {
@@ -248,7 +294,7 @@ impl<'a> Answer<'a> {
         headers.insert(header::ETAG, etag);
         headers.insert(header::CACHE_CONTROL, self.cache_control());
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+        headers.insert(header::VARY, if self.site.place == Place::Shared { VARY } else { VARY_OWN });
         open_to_all(&mut headers);
         headers.insert(IPFS_ROOTS, self.target.roots.clone());
         if let Ok(address) = HeaderValue::try_from(self.address()) {

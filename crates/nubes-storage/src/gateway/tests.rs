@@ -1,6 +1,8 @@
 mod codecs;
 mod conformance;
 mod content;
+mod denied;
+mod edge;
 mod hostile;
 mod named;
 
@@ -50,7 +52,7 @@ fn fixture_with(map: &str) -> Fixture {
     let store = Store::open(dir.path(), Config::STANDARD).unwrap();
     let records = Records::open(&dir.path().join("names.redb")).unwrap();
     let domains = DomainMap::parse(map).unwrap();
-    let gateway = Gateway::new(store.clone(), domains, records.clone(), Arc::new(SystemClock));
+    let gateway = Gateway::new(store.clone(), domains, records.clone(), Arc::new(SystemClock), None);
     Fixture { gateway, store, records, dir }
 }
 

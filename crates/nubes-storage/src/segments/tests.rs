@@ -1,3 +1,4 @@
+mod coalesce;
 mod collect;
 mod faults;
 mod kill;

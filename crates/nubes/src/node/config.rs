@@ -2,7 +2,10 @@
 //!
 //! `node.toml` holds no secret; the validator's keys are in a file of their own, readable by their owner only.
 
-use crate::failure::{Exit, Failure};
+use crate::{
+    cli::Names,
+    failure::{Exit, Failure},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     net::SocketAddr,
@@ -37,6 +40,9 @@ pub(crate) struct NodeFile {
     /// What the block store may take and how often it is checked; absent: all of the disk but a reserve, and never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) storage: Option<StorageFile>,
+    /// What the front door does not serve; absent: it serves what there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gateway: Option<GatewayFile>,
 }
 
 /// `[storage]`.
@@ -82,6 +88,15 @@ pub(crate) struct ExchangeFile {
     pub(crate) quic: Option<SocketAddr>,
 }
 
+/// `[gateway]`: how the front door serves content.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GatewayFile {
+    /// List of what is not served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) deny: Option<PathBuf>,
+}
+
 /// `committee.toml`: who validates, and the public part of their common key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,6 +132,13 @@ impl NodeConfig {
     /// A path of the file, resolved.
     pub(crate) fn path(&self, path: &Path) -> PathBuf {
         self.dir.join(path)
+    }
+
+    /// What was given when the node was started, and for the rest what the file says.
+    pub(crate) fn names(&self, given: &Names) -> Names {
+        let deny = self.file.gateway.as_ref().and_then(|gateway| gateway.deny.as_deref());
+        let deny = given.deny.clone().or_else(|| deny.map(|deny| self.path(deny)));
+        Names { deny, ..given.clone() }
     }
 
     fn check(&self) -> Result<(), Failure> {
@@ -159,4 +181,30 @@ pub(crate) fn write_toml<T: Serialize>(path: &Path, value: &T) -> Result<(), Fai
     std::fs::write(path, text).map_err(|source| {
         Failure::new(1023, Exit::Failure, format!("cannot write {}", path.display())).because(source)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NodeConfig, NodeFile};
+    use crate::cli::Names;
+    use std::path::{Path, PathBuf};
+
+    #[track_caller]
+    fn check(given: Option<&str>, section: &str, expect: Option<&str>) {
+        let text = format!(
+            "name = 'a'\ngenesis = 'g'\ncommittee = 'c'\nkeys = 'k'\ndata = 'd'\nlisten = '127.0.0.1:1'\n{section}"
+        );
+        let file: NodeFile = toml_edit::de::from_str(&text).unwrap();
+        let config = NodeConfig { dir: "/node".into(), file };
+        let given = Names { domains: Vec::new(), dnslink: None, deny: given.map(PathBuf::from) };
+        assert_eq!(config.names(&given).deny.as_deref(), expect.map(Path::new));
+    }
+
+    #[test]
+    fn the_deny_list_is_the_given_one_or_that_of_the_file() {
+        check(None, "", None);
+        check(None, "[gateway]\ndeny = 'list'", Some("/node/list"));
+        check(None, "[gateway]\ndeny = '/etc/list'", Some("/etc/list"));
+        check(Some("mine"), "[gateway]\ndeny = 'list'", Some("mine"));
+    }
 }

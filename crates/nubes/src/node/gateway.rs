@@ -16,12 +16,18 @@ use nubes_dapi::{Door, Mount, Origin, Ports, Sites, host::BaseDomains};
 use nubes_exchange::Exchange;
 use nubes_ledger::{Chain, Genesis, LocalLedger, Pool, rpc};
 use nubes_storage::{
-    LocalBlobs, Place, Root, Site, Store, gateway, ingest,
+    LocalBlobs, Place, Root, Site, Store,
+    gateway::{self, DenyList},
+    ingest,
     ipns::{self, DomainMap, Records},
     pins::Pinner,
     upkeep::{self, Upkeep},
 };
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Domains under which apps have their hosts.
@@ -66,8 +72,14 @@ impl Gateway {
             Failure::new(3019, Exit::Failure, "the records of names cannot be opened").because(source)
         })?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let files =
-            gateway::Gateway::new(store.clone(), domain_map(names)?, records.clone(), Arc::clone(&clock));
+        let deny = deny_list(names, &clock)?;
+        let files = gateway::Gateway::new(
+            store.clone(),
+            domain_map(names)?,
+            records.clone(),
+            Arc::clone(&clock),
+            deny,
+        );
         let exchange = match &file.exchange {
             Some(file) => Some(exchange::start(file, data, &store).await?),
             None => None,
@@ -129,6 +141,12 @@ impl Gateway {
 fn domain_map(names: &Names) -> Result<DomainMap, Failure> {
     DomainMap::parse(names.dnslink.as_deref().unwrap_or_default())
         .map_err(|source| Failure::new(1014, Exit::Usage, "the map of domains is not valid").because(source))
+}
+
+fn deny_list(names: &Names, clock: &Arc<dyn Clock>) -> Result<Option<DenyList>, Failure> {
+    let open = |path: &PathBuf| DenyList::open(path, Arc::clone(clock));
+    let opened = names.deny.as_ref().map(open).transpose();
+    opened.map_err(|source| Failure::new(1014, Exit::Usage, "the deny list cannot be used").because(source))
 }
 
 fn storage_failure(error: nubes_storage::OpenError) -> Failure {

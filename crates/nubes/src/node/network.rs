@@ -151,6 +151,7 @@ impl Ports {
             door: ports.serves.then(|| loopback(ports.door)),
             exchange: ports.serves.then_some(exchange),
             storage: None,
+            gateway: None,
         })
     }
 }
