@@ -13,4 +13,5 @@ mod hello;
 mod market;
 mod pins;
 mod providers;
+mod rollback;
 mod store;

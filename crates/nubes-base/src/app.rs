@@ -10,6 +10,10 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 /// Key of the ENS text record that holds the CID of the app's [`AppRecord`].
 pub const RECORD_KEY: &str = "nubes.app";
+/// Key of the ENS text record that holds the CIDs of the app's former records, the newest first, apart by spaces.
+pub const HISTORY_KEY: &str = "nubes.app.history";
+/// Former records that are remembered.
+pub const HISTORY_MAX: usize = 20;
 /// Version written into every [`AppRecord`]; a reader refuses a version it does not know.
 pub const RECORD_VERSION: u32 = 1;
 /// An [`AppRecord`] longer than this is refused.

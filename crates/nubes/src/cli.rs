@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Dev(Dev),
     /// Show what would change on the network, then change it
     Deploy(Deploy),
+    /// Make the app again what it was before the last deployment
+    Rollback(Rollback),
     /// Show what the app is made of and whether its network is healthy
     Status(OnApp),
     /// Print what the app's functions say
@@ -159,6 +161,20 @@ pub(crate) struct Deploy {
     /// Print the plan and exit
     #[arg(long)]
     pub(crate) plan: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    #[command(flatten)]
+    pub(crate) app: OnApp,
+    #[command(flatten)]
+    pub(crate) key: Key,
+    /// CID of the record to go to [default: the one before]
+    #[arg(long, value_name = "CID")]
+    pub(crate) to: Option<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }
 
 /// Who signs.

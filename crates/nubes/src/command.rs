@@ -15,6 +15,7 @@ mod new;
 mod node;
 mod pin;
 mod provider;
+mod rollback;
 mod status;
 mod store;
 mod text;
@@ -42,6 +43,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<(), Failure> {
         Command::Dev(args) => block_on(dev::run(args, output)),
         Command::Node(Node::Run(args)) => block_on(node::run(args, output)),
         Command::Deploy(args) => block_on(deploy::run(args, output)),
+        Command::Rollback(args) => block_on(rollback::run(args, output)),
         Command::Status(args) => block_on(status::run(args, output)),
         Command::Logs(args) => block_on(logs::run(args, output)),
         Command::Open(args) => block_on(status::open(args, output)),

@@ -183,4 +183,10 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "What the node sent does not hash to its address; nothing was kept.",
         "Get it from another node, and have the first one checked.",
     ),
+    entry(
+        1034,
+        "nothing to go back to",
+        "The app was deployed once, or a part of the deployment that is asked for is not kept any more.",
+        "Name another record with --to, or check out the former sources and deploy them.",
+    ),
 ];

@@ -8,7 +8,7 @@ use crate::{
 use alloy_primitives::Bytes;
 use alloy_sol_types::SolCall;
 use cid::Cid;
-use nubes_base::app::{AppName, AppRecord, RECORD_KEY};
+use nubes_base::app::{AppName, AppRecord, HISTORY_KEY, HISTORY_MAX, RECORD_KEY};
 use nubes_contracts::{NAME_REGISTRY, NameRegistry, PUBLIC_RESOLVER, PublicResolver, node_of};
 use serde_json::json;
 
@@ -32,16 +32,23 @@ pub(crate) async fn read(
             current.deployed.insert(address);
         }
     }
-    let data = PublicResolver::textCall { node: ens_node, key: RECORD_KEY.to_owned() }.abi_encode();
-    let text = client.call(url, PUBLIC_RESOLVER, &data).await?;
-    let text = PublicResolver::textCall::abi_decode_returns(&text).map_err(no_such_contract)?;
+    let text = read_text(client, url, name, RECORD_KEY).await?;
     if let Ok(cid) = Cid::try_from(text.as_str()) {
         current.record = Some((cid, fetch_record(client, &cid).await?));
     }
+    let history = read_text(client, url, name, HISTORY_KEY).await?;
+    current.history =
+        history.split(' ').filter_map(|cid| Cid::try_from(cid).ok()).take(HISTORY_MAX).collect();
     Ok(current)
 }
 
-async fn fetch_record(client: &Client, cid: &Cid) -> Result<AppRecord, Failure> {
+async fn read_text(client: &Client, url: &str, name: &AppName, key: &str) -> Result<String, Failure> {
+    let data = PublicResolver::textCall { node: node_of(name.as_str()), key: key.to_owned() }.abi_encode();
+    let text = client.call(url, PUBLIC_RESOLVER, &data).await?;
+    PublicResolver::textCall::abi_decode_returns(&text).map_err(no_such_contract)
+}
+
+pub(crate) async fn fetch_record(client: &Client, cid: &Cid) -> Result<AppRecord, Failure> {
     client.json(client.http().get(format!("{}/ipfs/{cid}", client.door()))).await
 }
 

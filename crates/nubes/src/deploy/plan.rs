@@ -4,7 +4,7 @@ use crate::failure::{Exit, Failure};
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_sol_types::SolCall;
 use cid::Cid;
-use nubes_base::app::{AppRecord, RECORD_KEY};
+use nubes_base::app::{AppName, AppRecord, HISTORY_KEY, HISTORY_MAX, RECORD_KEY};
 use nubes_contracts::{
     CREATE2_DEPLOYER, FIRST_COME_REGISTRAR, FirstComeRegistrar, PUBLIC_RESOLVER, PublicResolver, contenthash,
     node_of,
@@ -29,6 +29,8 @@ pub(crate) struct Current {
     /// None: the name is free.
     pub(crate) owner: Option<Address>,
     pub(crate) record: Option<(Cid, AppRecord)>,
+    /// Former records, the newest first.
+    pub(crate) history: Vec<Cid>,
     pub(crate) deployed: BTreeSet<Address>,
 }
 
@@ -133,7 +135,6 @@ fn plan_site(desired: &Desired, before: Option<&AppRecord>, plan: &mut Plan) {
 
 fn plan_name(desired: &Desired, current: &Current, signer: Address, plan: &mut Plan) {
     let name = desired.record.name.as_str();
-    let node = node_of(name);
     if current.owner.is_none() {
         let call = FirstComeRegistrar::registerWithCall {
             label: keccak256(name),
@@ -159,20 +160,53 @@ fn plan_name(desired: &Desired, current: &Current, signer: Address, plan: &mut P
     if unchanged {
         return;
     }
-    let text = PublicResolver::setTextCall {
-        node,
-        key: RECORD_KEY.to_owned(),
-        value: desired.record_cid.to_string(),
+    plan.steps.push(point_to(&desired.record.name, (&desired.record_cid, &desired.record), current));
+}
+
+/// Makes the name stand for a record, and remembers what it stood for.
+fn point_to(name: &AppName, (cid, record): (&Cid, &AppRecord), current: &Current) -> Step {
+    let node = node_of(name.as_str());
+    let set = |key: &str, value: String| {
+        Bytes::from(PublicResolver::setTextCall { node, key: key.to_owned(), value }.abi_encode())
     };
-    let site = desired.record.site.map(|cid| contenthash::encode(&cid.to_bytes())).unwrap_or_default();
+    let site = record.site.map(|cid| contenthash::encode(&cid.to_bytes())).unwrap_or_default();
     let hash = PublicResolver::setContenthashCall { node, hash: site };
-    let data = vec![text.abi_encode().into(), hash.abi_encode().into()];
-    let step = Step {
-        what: format!("record of {name}"),
-        to: PUBLIC_RESOLVER,
-        data: PublicResolver::multicallCall { data }.abi_encode().into(),
-    };
-    plan.steps.push(step);
+    let mut data = vec![set(RECORD_KEY, cid.to_string()), hash.abi_encode().into()];
+    let former = current.record.iter().map(|(cid, _)| cid).chain(&current.history);
+    let mut history: Vec<String> = Vec::new();
+    for former in former.filter(|former| *former != cid).map(ToString::to_string) {
+        if history.len() < HISTORY_MAX && !history.contains(&former) {
+            history.push(former);
+        }
+    }
+    if !history.is_empty() {
+        data.push(set(HISTORY_KEY, history.join(" ")));
+    }
+    let data = PublicResolver::multicallCall { data }.abi_encode().into();
+    Step { what: format!("record of {name}"), to: PUBLIC_RESOLVER, data }
+}
+
+/// What it takes to make the app again what it was in `target`.
+pub(crate) fn roll_back(
+    name: &AppName,
+    (cid, record): (&Cid, &AppRecord),
+    current: &Current,
+    signer: Address,
+) -> Result<Plan, Failure> {
+    if current.owner != Some(signer) {
+        let what = format!("`{name}` does not belong to the signer {signer}");
+        return Err(Failure::new(1018, Exit::Denied, what));
+    }
+    let mut plan = Plan::default();
+    let before = current.record.as_ref().map(|(_, record)| record);
+    let desired =
+        Desired { record: record.clone(), record_cid: *cid, contracts: BTreeMap::new(), site_bytes: 0 };
+    plan_functions(&desired, before, &mut plan);
+    plan_site(&desired, before, &mut plan);
+    let change = Change { sign: Sign::Change, kind: "name", name: name.to_string(), detail: cid.to_string() };
+    plan.changes.push(change);
+    plan.steps.push(point_to(name, (cid, record), current));
+    Ok(plan)
 }
 
 impl Plan {

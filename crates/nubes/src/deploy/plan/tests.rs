@@ -1,7 +1,9 @@
-use super::{Current, Desired, Plan, Sign, contract_address, plan};
+use super::{Current, Desired, Plan, Sign, contract_address, plan, roll_back};
 use alloy_primitives::{Address, Bytes, address};
+use alloy_sol_types::SolCall;
 use cid::Cid;
-use nubes_base::app::{AppRecord, RECORD_VERSION};
+use nubes_base::app::{AppRecord, HISTORY_KEY, RECORD_KEY, RECORD_VERSION};
+use nubes_contracts::PublicResolver;
 use std::collections::{BTreeMap, BTreeSet};
 
 const ME: Address = address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
@@ -43,6 +45,7 @@ fn deploying_again_changes_nothing() {
     let current = Current {
         owner: Some(ME),
         record: Some((desired.record_cid, desired.record.clone())),
+        history: Vec::new(),
         deployed: BTreeSet::from([contract_address(&desired.contracts["guestbook"])]),
     };
     let plan = plan(&desired, &current, ME).unwrap();
@@ -58,6 +61,7 @@ fn a_changed_site_is_one_transaction() {
     let current = Current {
         owner: Some(ME),
         record: Some((cid("bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"), before)),
+        history: Vec::new(),
         deployed: BTreeSet::from([contract_address(&desired.contracts["guestbook"])]),
     };
     let plan = plan(&desired, &current, ME).unwrap();
@@ -70,4 +74,37 @@ fn the_name_of_somebody_else_is_refused() {
     let current = Current { owner: Some(OTHER), ..Current::default() };
     let failure = plan(&desired(), &current, ME).unwrap_err();
     assert_eq!(failure.error_code().to_string(), "NX1018");
+}
+
+/// The text records that a plan's one transaction sets.
+fn texts(plan: &Plan) -> BTreeMap<String, String> {
+    assert_eq!(plan.steps.len(), 1);
+    let call = PublicResolver::multicallCall::abi_decode(&plan.steps[0].data).unwrap();
+    let texts = call.data.iter().filter_map(|data| PublicResolver::setTextCall::abi_decode(data).ok());
+    texts.map(|text| (text.key, text.value)).collect()
+}
+
+#[test]
+fn former_records_are_remembered_and_led_back_to() {
+    let desired = desired();
+    let old = cid("bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy");
+    let older = cid("bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi");
+    let mut before = desired.record.clone();
+    before.site = None;
+    let current = Current {
+        owner: Some(ME),
+        record: Some((old, before.clone())),
+        history: vec![older, old],
+        deployed: BTreeSet::from([contract_address(&desired.contracts["guestbook"])]),
+    };
+    let forward = texts(&plan(&desired, &current, ME).unwrap());
+    assert_eq!(forward[HISTORY_KEY], format!("{old} {older}"));
+    let back = roll_back(&desired.record.name, (&older, &desired.record), &current, ME).unwrap();
+    assert_eq!(signs(&back), [("site", Sign::Add), ("name", Sign::Change)]);
+    let back = texts(&back);
+    assert_eq!((&back[RECORD_KEY], &back[HISTORY_KEY]), (&older.to_string(), &old.to_string()));
+    let many = Current { history: vec![older; 30], ..current.clone() };
+    assert_eq!(texts(&plan(&desired, &many, ME).unwrap())[HISTORY_KEY], format!("{old} {older}"));
+    let refused = roll_back(&desired.record.name, (&older, &before), &current, OTHER).unwrap_err();
+    assert_eq!(refused.error_code().to_string(), "NX1018");
 }
