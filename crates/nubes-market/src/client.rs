@@ -37,6 +37,8 @@ pub struct Order {
     pub seconds: u64,
     pub region: Option<String>,
     pub stages: Stages,
+    /// Most that a piece may cost, in parts per second: what was agreed to before, if this order replaces another.
+    pub price_max: Option<u128>,
     /// Who must not get one: providers that have a piece of it already, or did not answer.
     pub avoid: BTreeSet<Address>,
 }
@@ -46,6 +48,8 @@ pub struct Order {
 pub struct Quote {
     pub providers: Vec<Listing>,
     pub costs: Costs,
+    /// Of the dearest piece, in parts per second.
+    pub price_max: u128,
 }
 
 /// What a provider signed when it had the piece.
@@ -110,16 +114,16 @@ impl<'a> Buyer<'a> {
             pieces: order.pieces.len(),
             seconds: order.seconds,
             region: order.region.clone(),
-            price_max: None,
+            price_max: order.price_max,
             avoid: order.avoid.clone(),
         };
         let listings = self.market.listings().await?;
         let providers: Vec<Listing> = choose(&listings, &wish)?.into_iter().cloned().collect();
-        let rates = providers.iter().map(|provider| {
-            (price_per_second(leaves, provider.offer.pricePerGibMonth), provider.period_seconds)
-        });
+        let rate = |provider: &Listing| price_per_second(leaves, provider.offer.pricePerGibMonth);
+        let rates = providers.iter().map(|provider| (rate(provider), provider.period_seconds));
         let costs = cost(rates, order.seconds, &order.stages);
-        Ok(Quote { providers, costs })
+        let price_max = providers.iter().map(rate).max().unwrap_or_default();
+        Ok(Quote { providers, costs, price_max })
     }
 
     /// Deposits what the account lacks of `units` that are not locked, and lets the deals' contract use the account.

@@ -9,7 +9,8 @@
 //!
 //! Laws:
 //! - What is on the ledger is true; the [`provider`]'s book is a projection that every start makes anew.
-//! - A client pays what the quote said and not more: prices in deals are those of the quote, and the deposit is their sum.
+//! - Prices in deals are those of the quote, and the deposit is their sum; a piece that has to go to another provider than
+//!   quoted costs at most what the dearest of the quote does.
 //! - Two pieces of one object go to two operators, or the order fails.
 //! - Every transaction can be repeated: whoever crashes before an answer came reads the ledger and goes on from there.
 //!

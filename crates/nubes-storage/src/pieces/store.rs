@@ -146,14 +146,26 @@ impl PieceStore {
         piece.tree.prove(leaf, &bytes).ok_or_else(missing)
     }
 
-    /// Reads the whole piece.
-    pub fn check(&self, root: &Root) -> Result<(), CheckError> {
+    /// Bytes of all pieces.
+    pub fn stored_bytes(&self) -> io::Result<u64> {
+        let mut bytes = 0;
+        for entry in fs::read_dir(&self.0.dir)? {
+            let entry = entry?;
+            if entry.path().extension().is_some_and(|extension| extension == "piece") {
+                bytes += entry.metadata()?.len();
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Reads the whole piece, unless `go_on` says no: a piece can be large, and a program that stops does not wait for it.
+    pub fn check(&self, root: &Root, go_on: &dyn Fn() -> bool) -> Result<(), CheckError> {
         let piece = self.0.piece(root).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => CheckError::Missing,
             _ => CheckError::Read { source },
         })?;
         let (mut count, mut first) = (0, None);
-        for cell in 0..piece.tree.cell_roots().len() as u64 {
+        for cell in (0..piece.tree.cell_roots().len() as u64).take_while(|_| go_on()) {
             let is_true = match piece.cell(cell) {
                 Ok(bytes) => piece.tree.has_cell(cell, &bytes),
                 Err(source) if source.kind() == io::ErrorKind::UnexpectedEof => false,

@@ -239,7 +239,7 @@ fn a_kept_piece_answers_after_a_restart_and_without_its_tree() {
     assert_eq!((store.list().unwrap(), store.has(&root)), (vec![root], true));
     assert_eq!(store.length(&root).unwrap(), piece.len() as u64);
     assert_eq!(store.prove(&root, 4097).unwrap(), expected);
-    store.check(&root).unwrap();
+    store.check(&root, &|| true).unwrap();
     let wire = encode_cells(&store.cells(&root, 1..4).unwrap());
     let cells = decode_cells(&root, piece.len() as u64 / 32, 1..4, &wire).unwrap();
     let bytes: Vec<u8> = cells.into_iter().flat_map(|cell| cell.unwrap().to_vec()).collect();
@@ -247,7 +247,7 @@ fn a_kept_piece_answers_after_a_restart_and_without_its_tree() {
     store.cells(&root, 3..5).unwrap_err();
     store.erase(&root).unwrap();
     assert!(!store.has(&root) && store.list().unwrap().is_empty());
-    assert!(matches!(store.check(&root), Err(CheckError::Missing)));
+    assert!(matches!(store.check(&root, &|| true), Err(CheckError::Missing)));
 }
 
 #[test]
@@ -279,11 +279,14 @@ fn damage_on_the_disk_is_found_and_a_new_copy_mends_it() {
     let mut damaged = piece.clone();
     damaged[2 * CELL_BYTES] ^= 0x40;
     std::fs::write(&path, &damaged).unwrap();
-    assert!(matches!(store.check(&root), Err(CheckError::Damaged { count: 1, first: 2 })));
+    assert!(matches!(store.check(&root, &|| true), Err(CheckError::Damaged { count: 1, first: 2 })));
     std::fs::write(&path, &piece[..3 * CELL_BYTES]).unwrap();
-    assert!(matches!(store.check(&root), Err(CheckError::Damaged { count: 1, first: 3 })));
+    assert!(matches!(store.check(&root, &|| true), Err(CheckError::Damaged { count: 1, first: 3 })));
+    // Who is told to stop says nothing of what it did not read.
+    store.check(&root, &|| false).unwrap();
     keep(&store, &piece);
-    store.check(&root).unwrap();
+    store.check(&root, &|| true).unwrap();
+    assert_eq!(store.stored_bytes().unwrap(), piece.len() as u64);
 }
 
 proptest! {

@@ -70,13 +70,14 @@ pub(crate) async fn make(
         seconds: making.seconds,
         region: making.region.clone(),
         stages: making.stages,
+        price_max: None,
         avoid: making.avoid.clone(),
     };
     let buyer = Buyer::new(&customer.account);
     let mut failed = BTreeSet::new();
     for round in 0..ROUNDS_MAX {
         let kept = current(customer, group, &spool).await?;
-        let (proposals, missing) = sort(customer, &kept, &spool, &failed).await?;
+        let (mut proposals, missing) = sort(customer, &kept, &spool, &failed).await?;
         if proposals.is_empty() && missing.is_empty() {
             return Ok(Some(kept));
         }
@@ -85,12 +86,12 @@ pub(crate) async fn make(
         order.avoid.extend(
             kept.pieces.values().filter(|piece| holds(piece.stage)).map(|piece| piece.terms.provider),
         );
-        let mut proposals = proposals;
         if !order.pieces.is_empty() {
             let quote = buyer.quote(&order).await.map_err(unbought)?;
             if round == 0 && !agree(&quote, order.pieces.len())? {
                 return Ok(None);
             }
+            order.price_max.get_or_insert(quote.price_max);
             buyer.fund(quote.costs.deposit()).await.map_err(unbought)?;
             let now = now(customer).await?;
             let deals = buyer.propose(&order, &quote, now).await.map_err(unbought)?;
@@ -134,9 +135,8 @@ async fn current(
     let deals = market.group(client, group).await.map_err(unread)?;
     let objects = gather(&market, deals).await?;
     let found = objects.into_values().find(|object| object.layout == spool.layout);
-    let codec = 0;
-    let none =
-        KeptObject { group, client, layout: spool.layout, codec, pieces: std::collections::BTreeMap::new() };
+    let (layout, codec) = (spool.layout, spool.codec);
+    let none = KeptObject { group, client, layout, codec, pieces: std::collections::BTreeMap::new() };
     Ok(found.unwrap_or(none))
 }
 

@@ -25,6 +25,7 @@ use tempfile::TempDir;
 pub(super) struct Spool {
     dir: TempDir,
     pub(super) layout: Layout,
+    pub(super) codec: u16,
     /// By number.
     pub(super) orders: Vec<PieceOrder>,
 }
@@ -61,7 +62,7 @@ impl Spool {
             Ok(PieceOrder { root, label: label.to_bytes().into(), leaves })
         };
         let orders = (0u8..).zip(roots).map(order).collect::<Result<_, Failure>>()?;
-        Ok(Self { dir, layout, orders })
+        Ok(Self { dir, layout, codec, orders })
     }
 
     pub(super) fn piece(&self, index: usize) -> PathBuf {

@@ -34,6 +34,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Pieces that are being taken at once; one more is refused with 503.
 const UPLOADS_MAX: usize = 32;
+/// Answers with cells that are made at once, of up to 4 MiB each; one more waits.
+const READS_MAX: usize = 32;
 /// Between two parts of an upload.
 const UPLOAD_PAUSE_MAX: Duration = Duration::from_secs(30);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,6 +47,7 @@ pub(super) struct Door {
     pieces: Arc<KeptPieces>,
     offer: Offer,
     uploads: Semaphore,
+    reads: Semaphore,
 }
 
 /// Why a piece is not taken.
@@ -94,7 +97,14 @@ struct CellRange {
 impl Door {
     pub(super) fn new(account: Arc<Account>, pieces: Arc<KeptPieces>, offer: &Offer) -> Self {
         let market = Market::new(account.ledger().clone());
-        Self { account, market, pieces, offer: offer.clone(), uploads: Semaphore::new(UPLOADS_MAX) }
+        Self {
+            account,
+            market,
+            pieces,
+            offer: offer.clone(),
+            uploads: Semaphore::new(UPLOADS_MAX),
+            reads: Semaphore::new(READS_MAX),
+        }
     }
 
     /// Answers until `stop`; what has begun then may end, for a while.
@@ -162,11 +172,7 @@ impl Door {
     }
 
     fn check_room(&self, bytes: u64) -> Result<(), TakeError> {
-        let store = self.pieces.store();
-        let mut used = u128::from(bytes);
-        for root in store.list()? {
-            used += u128::from(store.length(&root).unwrap_or_default());
-        }
+        let used = u128::from(self.pieces.store().stored_bytes()?) + u128::from(bytes);
         if self.offer.capacity_bytes < used {
             return Err(TakeError::Full { used, capacity: self.offer.capacity_bytes });
         }
@@ -227,6 +233,8 @@ async fn cells(
         Ok(root) => root,
         Err(error) => return refusal(&error),
     };
+    // The semaphore is never closed.
+    let _place = door.reads.acquire().await;
     let store = door.pieces.store().clone();
     let read =
         tokio::task::spawn_blocking(move || store.cells(&root, from..to).map(|cells| encode_cells(&cells)));

@@ -72,8 +72,9 @@ impl KeptPieces {
                 if stop.is_cancelled() {
                     return;
                 }
-                let store = self.store.clone();
-                let checked = tokio::task::spawn_blocking(move || store.check(&root)).await;
+                let (store, stop) = (self.store.clone(), stop.clone());
+                let check = move || store.check(&root, &|| !stop.is_cancelled());
+                let checked = tokio::task::spawn_blocking(check).await;
                 match checked {
                     Ok(Err(CheckError::Damaged { .. } | CheckError::Read { .. })) => self.note_damaged(root),
                     Ok(Ok(()) | Err(CheckError::Missing)) | Err(_) => {}
