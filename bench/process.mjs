@@ -28,7 +28,7 @@ export async function freePort() {
 
 // `nubes dev`; ready says where everything is, readyMs how long that took.
 export async function cloud(dir, { app, validators = 4 } = {}) {
-  const base = 22_000 + (process.pid % 20) * 600 + cloud.count++ * 40;
+  const base = 22_000 + (process.pid % 20) * 600 + cloud.count++ * 100;
   const args = ["dev", ...(app ? [app] : []), "--json", "--port-base", String(base), "--data-dir", `${dir}/net`, "--validators", String(validators)];
   const started = performance.now();
   const child = spawn(binary, args, { cwd: dir, stdio: ["ignore", "pipe", "inherit"] });

@@ -22,7 +22,10 @@ for (const [name, bench] of Object.entries(benches)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   const dir = await mkdtemp(join(tmpdir(), `nubes-bench-${name}-`));
   try {
-    rows.push(...(await bench(dir)));
+    const measured = await bench(dir);
+    rows.push(...measured);
+    // What was measured is not lost with a later failure.
+    for (const row of measured) console.error(JSON.stringify(row));
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
