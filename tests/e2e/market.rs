@@ -1,6 +1,7 @@
 //! One client, a few providers: prices, a life without money, and what goes wrong on the way.
 
-use nubes_tests::{Storage, nubes};
+use alloy_primitives::U256;
+use nubes_tests::{Storage, market::Deposited, nubes};
 use serde_json::Value;
 use std::path::Path;
 
@@ -102,7 +103,22 @@ async fn prices_are_shown_before_anything_is_paid_and_what_cannot_be_is_refused_
         (&cid.clone().into(), &3.into())
     );
     assert_eq!(read(&storage, &cid, "back.bin").await, vec![7; 100_000]);
+    each_object_has_money_of_its_own(&storage).await;
     storage.stop().await.unwrap();
+}
+
+/// Money that an earlier deal will need is not there for a later one, though nothing locks it.
+async fn each_object_has_money_of_its_own(storage: &Storage) {
+    let before: U256 =
+        storage.ledger().events::<Deposited>().await.unwrap().iter().map(|paid| paid.units).sum();
+    std::fs::write(storage.dir.join("second.bin"), vec![8; 100_000]).unwrap();
+    let added = storage.run(&["add", "second.bin"]).await.unwrap();
+    let args = ["deal", "make", added["cid"].as_str().unwrap(), "--product", "copies-2", "--yes"];
+    let made = storage.run(&args).await.unwrap();
+    let after: U256 =
+        storage.ledger().events::<Deposited>().await.unwrap().iter().map(|paid| paid.units).sum();
+    let storage_units: U256 = made["quote"]["storageUnits"].as_str().unwrap().parse().unwrap();
+    assert!(before + storage_units <= after, "{before} and then {after} units were deposited: {made}");
 }
 
 /// Nothing gets onto a provider's disk without a deal for it.

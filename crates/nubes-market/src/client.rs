@@ -2,7 +2,7 @@
 
 use crate::{
     account::{Account, SendError},
-    ledger::{DealId, Listing, Market, ReadError, number},
+    ledger::{DealId, Listing, Market, ReadError, Stage, number},
     place::{PlaceError, Wish, choose},
     price::{Costs, PARTS, Stages, cost, price_per_second},
 };
@@ -86,6 +86,17 @@ pub struct Balance {
     pub withdrawable: U256,
 }
 
+/// For how long a deal will still be paid.
+fn seconds_ahead(deal: &StorageDeals::Deal, now: u64) -> u64 {
+    let terms = &deal.terms;
+    match Stage::of(deal.state) {
+        stage if stage.is_running() => deal.end.saturating_sub(now),
+        // Money is kept ready from its acceptance, and paid time begins with the next period.
+        Stage::Proposed if now <= terms.acceptBy => terms.duration.saturating_add(terms.periodSeconds.into()),
+        _ => 0,
+    }
+}
+
 /// Buys storage for one account.
 #[derive(Debug)]
 pub struct Buyer<'a> {
@@ -126,13 +137,16 @@ impl<'a> Buyer<'a> {
         Ok(Quote { providers, costs, price_max })
     }
 
-    /// Deposits what the account lacks of `units` that are not locked, and lets the deals' contract use the account.
-    pub async fn fund(&self, units: U256) -> Result<(), BuyError> {
+    /// Deposits what the account lacks of `units` beside what its other deals will need, and lets the deals' contract use
+    /// the account. `now` is the ledger's time in seconds.
+    pub async fn fund(&self, units: U256, now: u64) -> Result<(), BuyError> {
         let owner = self.account.address();
-        let call = PayRails::withdrawableCall { token: TEST_DOLLAR, owner };
-        let free = self.market.read(PAY_RAILS, &call).await?;
-        if free < units {
-            self.deposit(units - free).await?;
+        let call = PayRails::accountOfCall { token: TEST_DOLLAR, owner };
+        let account = self.market.read(PAY_RAILS, &call).await?;
+        let needed = units.saturating_mul(PARTS).saturating_add(self.committed(now).await?);
+        let missing = needed.saturating_sub(account.funds - account.locked).div_ceil(PARTS);
+        if !missing.is_zero() {
+            self.deposit(missing).await?;
         }
         let call = PayRails::approvalOfCall { token: TEST_DOLLAR, owner, operator: STORAGE_DEALS };
         if self.market.read(PAY_RAILS, &call).await?.approved {
@@ -149,6 +163,17 @@ impl<'a> Buyer<'a> {
         };
         self.account.send(PAY_RAILS, &approve).await?;
         Ok(())
+    }
+
+    /// Parts that the account's deals will earn until they end. The rails lock only what was earned, and a reserve; the
+    /// rest is free there, and yet not there for other deals.
+    async fn committed(&self, now: u64) -> Result<U256, BuyError> {
+        let ids: Vec<DealId> = (0..self.market.deal_count().await?).collect();
+        let deals = self.market.deals(&ids).await?;
+        let mine = deals.iter().map(|(_, deal)| deal).filter(|deal| deal.client == self.account.address());
+        Ok(mine
+            .map(|deal| U256::from(deal.terms.pricePerSecond) * U256::from(seconds_ahead(deal, now)))
+            .sum())
     }
 
     /// Moves units of the token into the account on the rails.

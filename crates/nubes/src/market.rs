@@ -55,6 +55,13 @@ pub(crate) async fn market(client: &Client) -> Result<Market, Failure> {
     Ok(Market::new(ledger(&client.info().await?).await?))
 }
 
+/// The ledger's time in seconds.
+pub(crate) async fn ledger_time(market: &Market) -> Result<u64, Failure> {
+    let call = nubes_contracts::Multicall3::getCurrentBlockTimestampCall {};
+    let now = market.read(nubes_contracts::MULTICALL3, &call).await.map_err(unread)?;
+    Ok(u64::try_from(now).unwrap_or(u64::MAX))
+}
+
 pub(crate) fn unread(source: ReadError) -> Failure {
     Failure::new(6002, Exit::Network, "the market cannot be read").because(source)
 }

@@ -6,8 +6,8 @@ use crate::{
     client::Client,
     failure::{Exit, Failure},
     market::{
-        Customer, KeptObject, Making, dollars, dollars_of_parts, group_of, kept_objects, make as make_deals,
-        market, unbought, unread,
+        Customer, KeptObject, Making, dollars, dollars_of_parts, group_of, kept_objects, ledger_time,
+        make as make_deals, market, unbought, unread,
     },
     node::provider::config::units,
     output::Output,
@@ -213,7 +213,8 @@ pub(super) async fn renew(args: DealRenew, output: Output) -> Result<(), Failure
     let parts: U256 = pieces.iter().map(|piece| U256::from(piece.terms.pricePerSecond)).sum();
     let cost = (parts * U256::from(args.span.seconds)).div_ceil(nubes_market::PARTS);
     let buyer = Buyer::new(&customer.account);
-    buyer.fund(cost).await.map_err(unbought)?;
+    let now = ledger_time(&market).await?;
+    buyer.fund(cost, now).await.map_err(unbought)?;
     for piece in &pieces {
         buyer.renew(piece.deal, args.span.seconds).await.map_err(unbought)?;
     }

@@ -1,6 +1,6 @@
 //! From a CID to running deals. Can be broken off and repeated: what the ledger has is not bought again.
 
-use super::{Customer, KeptObject, object::gather, spool::Spool, unbought, unread};
+use super::{Customer, KeptObject, ledger_time, object::gather, spool::Spool, unbought, unread};
 use crate::{
     failure::{Exit, Failure},
     output::Output,
@@ -92,8 +92,8 @@ pub(crate) async fn make(
                 return Ok(None);
             }
             order.price_max.get_or_insert(quote.price_max);
-            buyer.fund(quote.costs.deposit()).await.map_err(unbought)?;
-            let now = now(customer).await?;
+            let now = ledger_time(&customer.market()).await?;
+            buyer.fund(quote.costs.deposit(), now).await.map_err(unbought)?;
             let deals = buyer.propose(&order, &quote, now).await.map_err(unbought)?;
             proposals.extend(new_proposals(&order, &quote.providers, &deals, &spool));
         }
@@ -115,13 +115,6 @@ pub(crate) async fn make(
 
 const fn holds(stage: Stage) -> bool {
     stage.is_running() || matches!(stage, Stage::Proposed)
-}
-
-/// The ledger's time.
-async fn now(customer: &Customer) -> Result<u64, Failure> {
-    let call = nubes_contracts::Multicall3::getCurrentBlockTimestampCall {};
-    let now = customer.market().read(nubes_contracts::MULTICALL3, &call).await.map_err(unread)?;
-    Ok(u64::try_from(now).unwrap_or(u64::MAX))
 }
 
 /// What the ledger has of the object, as it is cut here.
@@ -147,7 +140,7 @@ async fn sort(
     spool: &Spool,
     failed: &BTreeSet<Address>,
 ) -> Result<(Vec<Proposal>, Vec<PieceOrder>), Failure> {
-    let now = now(customer).await?;
+    let now = ledger_time(&customer.market()).await?;
     let (mut waiting, mut missing) = (Vec::new(), Vec::new());
     for (index, piece) in (0u8..).zip(&spool.orders) {
         match kept.pieces.get(&index) {
