@@ -11,10 +11,12 @@
 //! Begin with [`port`], then [`app::AppRecord`], the document that says what an app is made of.
 
 pub mod app;
+mod cause;
 pub mod code;
 pub mod port;
 mod time;
 
 pub use crate::app::{AppName, AppRecord};
+pub use crate::cause::chain;
 pub use crate::code::Code;
 pub use crate::time::{Clock, SystemClock, Timestamp};

@@ -129,15 +129,9 @@ impl Form {
     }
 }
 
-/// The error and its causes in one line.
+/// The error and its causes in one line, cut off where it is too long for an answer.
 pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
+    let text = nubes_base::chain(error);
     match text.char_indices().nth(DETAIL_CHARS_MAX) {
         Some((end, _)) => text.split_at(end).0.to_owned(),
         None => text,

@@ -109,10 +109,6 @@ impl<'a> Buyer<'a> {
         Self { account, market: Market::new(account.ledger().clone()) }
     }
 
-    pub const fn market(&self) -> &Market {
-        &self.market
-    }
-
     /// Chooses providers. Nothing is promised by either side.
     pub async fn quote(&self, order: &Order) -> Result<Quote, BuyError> {
         let leaves = order.pieces.first().map(|piece| piece.leaves).ok_or(BuyError::Pieces)?;

@@ -5,8 +5,8 @@ use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolCall;
 use nubes_base::port::{CallError, Ledger};
 use nubes_contracts::{
-    MULTICALL3, Multicall3, PAY_RAILS, POSSESSION_PROOFS, PROVIDER_REGISTRY, PayRails, PossessionProofs,
-    ProviderRegistry, REPAIR_JOBS, RepairJobs, STORAGE_DEALS, StorageDeals,
+    MULTICALL3, Multicall3, POSSESSION_PROOFS, PROVIDER_REGISTRY, PossessionProofs, ProviderRegistry,
+    REPAIR_JOBS, RepairJobs, STORAGE_DEALS, StorageDeals,
 };
 use std::sync::Arc;
 
@@ -48,7 +48,12 @@ impl Stage {
 
     /// The provider is bound to have the bytes.
     pub const fn is_running(self) -> bool {
-        matches!(self, Self::Active | Self::ReadOnly | Self::Grace | Self::Notice)
+        matches!(self, Self::Active) || self.lacks_money()
+    }
+
+    /// It runs on what was put aside.
+    pub const fn lacks_money(self) -> bool {
+        matches!(self, Self::ReadOnly | Self::Grace | Self::Notice)
     }
 
     pub const fn name(self) -> &'static str {
@@ -254,10 +259,6 @@ impl Market {
             .collect();
         let proven = self.read_many(POSSESSION_PROOFS, &calls).await?;
         Ok(proven.into_iter().map(Option::unwrap_or_default).collect())
-    }
-
-    pub async fn rail(&self, rail: U256) -> Result<PayRails::Rail, ReadError> {
-        self.read(PAY_RAILS, &PayRails::railOfCall { railId: rail }).await
     }
 }
 

@@ -31,7 +31,10 @@ use alloy_primitives::B256;
 use book::Book;
 use duty::Duty;
 use futures_util::{FutureExt, StreamExt};
-use nubes_base::port::{FinalBlock, Pieces};
+use nubes_base::{
+    chain,
+    port::{FinalBlock, Pieces},
+};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -160,15 +163,4 @@ fn tell(duty: Duty, done: &Result<(), act::ActError>) {
     } else {
         tracing::warn!(?duty, error, "a duty was not done");
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
 }

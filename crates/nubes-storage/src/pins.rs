@@ -43,7 +43,7 @@ pub use table::{OpenError, PINS_MAX, PinError, Pins};
 pub use walk::{DAG_BLOCKS_MAX, MISSING_MAX, Survey, WalkError, survey};
 
 pub(crate) use live::blocks_below;
-pub(crate) use pinner::{KeepError, chain};
+pub(crate) use pinner::KeepError;
 pub(crate) use walk::{Met, Walk};
 
 #[cfg(test)]

@@ -138,7 +138,7 @@ impl Upkeep {
                 () = &mut stop => return,
                 checked = checked => {
                     if let Err(error) = checked {
-                        tracing::error!(error = crate::pins::chain(&error), "storage.check");
+                        tracing::error!(error = nubes_base::chain(&error), "storage.check");
                     }
                 }
             }

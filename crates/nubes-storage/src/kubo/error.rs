@@ -1,7 +1,7 @@
 //! Errors as Kubo answers them.
 
 use crate::car::DecodeError;
-use crate::pins::{ConnectError, FetchError, KeepError, LiveError, PinError, WalkError, WishError, chain};
+use crate::pins::{ConnectError, FetchError, KeepError, LiveError, PinError, WalkError, WishError};
 use crate::problem::Problem;
 use crate::segments::{GetError, MaintainError, PutError};
 use crate::unixfs::{NodeError, ReadError};
@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
+use nubes_base::chain;
 use serde_json::json;
 use std::error::Error;
 

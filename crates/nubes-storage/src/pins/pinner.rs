@@ -6,8 +6,8 @@ use super::{FetchError, Mode, Peers, Pin, PinError, PinId, Pins, Status, Wish, s
 use crate::segments::Store;
 use cid::Cid;
 use futures_util::{StreamExt, future, stream::FuturesUnordered};
-use nubes_base::Clock;
-use std::{error::Error, fmt, future::Future, pin::pin, sync::Arc, time::Duration};
+use nubes_base::{Clock, chain};
+use std::{fmt, future::Future, pin::pin, sync::Arc, time::Duration};
 use tokio::time;
 
 /// Pins that are fetched at the same time.
@@ -277,17 +277,6 @@ pub(crate) enum KeepError {
 
 fn report(error: &PinError) {
     tracing::error!(error = chain(error), "storage.pins");
-}
-
-/// An error and its causes.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 impl fmt::Debug for Pinner {

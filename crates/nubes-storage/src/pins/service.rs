@@ -14,7 +14,7 @@
 
 mod filter;
 
-use super::{Mode, Pin, PinError, PinId, Pinner, Wish, WishError, chain};
+use super::{Mode, Pin, PinError, PinId, Pinner, Wish, WishError};
 use axum::{
     Json, Router,
     body::{Body, Bytes},
@@ -27,6 +27,7 @@ use cid::Cid;
 use filter::Filter;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use multihash_codetable::{Code, MultihashDigest};
+use nubes_base::chain;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt};

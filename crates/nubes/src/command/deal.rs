@@ -15,7 +15,7 @@ use crate::{
 use alloy_primitives::U256;
 use cid::Cid;
 use nubes_market::{
-    Stage, Stages,
+    Stages,
     client::{Balance, Buyer, Quote},
 };
 use nubes_storage::pieces::Coding;
@@ -158,13 +158,9 @@ pub(super) async fn top_up(args: DealTopUp, output: Output) -> Result<(), Failur
     buyer.deposit(U256::from(units(args.dollars)?)).await.map_err(unbought)?;
     let objects = kept_objects(&customer.market(), Some(customer.account.address())).await?;
     let (mut revived, mut short) = (Vec::new(), Vec::new());
-    for piece in objects.iter().flat_map(|object| object.pieces.values()) {
-        // The ledger may still call it active, or not know yet that there is money: both are told by the same call.
-        if !matches!(piece.stage, Stage::ReadOnly | Stage::Grace | Stage::Notice)
-            && !is_behind(&customer, piece.deal).await?
-        {
-            continue;
-        }
+    let pieces = objects.iter().flat_map(|object| object.pieces.values());
+    // What lacks money still, and what has it again while the ledger does not know: both are told by the same call.
+    for piece in pieces.filter(|piece| piece.stage.lacks_money() || piece.recorded.lacks_money()) {
         match buyer.revive(piece.deal).await {
             Ok(()) => revived.push(piece.deal),
             Err(error) => {
@@ -185,14 +181,6 @@ pub(super) async fn top_up(args: DealTopUp, output: Output) -> Result<(), Failur
     });
     output.result(&text, &value);
     Ok(())
-}
-
-/// Whether the ledger still says of a deal what was true before the money came.
-async fn is_behind(customer: &Customer, deal: u64) -> Result<bool, Failure> {
-    let deals = customer.market().deals(&[deal]).await.map_err(unread)?;
-    Ok(deals.first().is_some_and(|(_, deal)| {
-        matches!(Stage::of(deal.state), Stage::ReadOnly | Stage::Grace | Stage::Notice)
-    }))
 }
 
 pub(super) async fn renew(args: DealRenew, output: Output) -> Result<(), Failure> {

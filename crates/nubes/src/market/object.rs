@@ -45,7 +45,10 @@ pub(crate) struct PieceState {
     pub(crate) root: B256,
     pub(crate) deal: DealId,
     pub(crate) terms: StorageDeals::Terms,
+    /// By the clock and the money.
     pub(crate) stage: Stage,
+    /// As the ledger was told last.
+    pub(crate) recorded: Stage,
     pub(crate) missed: u8,
     pub(crate) end: u64,
     pub(crate) rail: alloy_primitives::U256,
@@ -161,6 +164,7 @@ pub(crate) async fn gather(
             root: deal.terms.pieceRoot,
             deal: id,
             stage,
+            recorded: Stage::of(deal.state),
             missed: deal.missed,
             end: deal.end,
             rail: deal.railId,

@@ -8,10 +8,7 @@
 //!
 //! A client that goes away ends its fetch; the blocks that came are kept, and the next fetch goes on from there.
 
-use super::{
-    config::ExchangeFile,
-    problem::{chain, problem},
-};
+use super::{config::ExchangeFile, problem::problem};
 use crate::failure::{Exit, Failure};
 use axum::{
     Json, Router,
@@ -24,7 +21,7 @@ use bytes::Bytes;
 use cid::Cid;
 use futures_util::{future::BoxFuture, stream};
 use http::{StatusCode, header};
-use nubes_base::{Code, SystemClock};
+use nubes_base::{Code, SystemClock, chain};
 use nubes_dapi::Mount;
 use nubes_exchange::{
     Config, DagError, DagLimits, Exchange, FetchError, Listen, PeerInfo, Progress, StartError,

@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use nubes_base::Code;
+use nubes_base::{Code, chain};
 use serde_json::json;
 
 pub(super) fn problem(status: StatusCode, code: u16, error: &dyn std::error::Error) -> Response {
@@ -12,15 +12,4 @@ pub(super) fn problem(status: StatusCode, code: u16, error: &dyn std::error::Err
         "title": title, "status": status.as_u16(), "code": code.to_string(), "detail": chain(error), "hint": hint,
     });
     (status, [(header::CONTENT_TYPE, "application/problem+json")], format!("{document}\n")).into_response()
-}
-
-/// An error and its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
 }

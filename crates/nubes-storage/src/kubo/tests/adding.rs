@@ -1,4 +1,4 @@
-use super::{UPLOAD_BYTES_MAX, directory, file, fixture, upload};
+use super::{Fixture, UPLOAD_BYTES_MAX, directory, file, fixture, upload};
 use crate::pins::Status;
 use axum::body::Body;
 use bytes::Bytes;
@@ -12,6 +12,16 @@ use std::io;
 const HELLO: &str = "QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o";
 /// The empty directory.
 const EMPTY: &str = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn";
+
+fn pinned(fixture: &Fixture) -> usize {
+    let mut pinned = 0;
+    let count = |_| {
+        pinned += 1;
+        true
+    };
+    fixture.pins.newest_first(count).unwrap();
+    pinned
+}
 
 #[tokio::test]
 async fn a_file_has_kubo_s_cid_and_is_pinned_unless_told_otherwise() {
@@ -140,15 +150,7 @@ async fn paths_that_collide_are_refused() {
         let got = fixture.upload("add", &parts).await;
         assert!(!got.is_whole || got.status == StatusCode::BAD_REQUEST, "{}", got.text());
     }
-    let mut pinned = 0;
-    fixture
-        .pins
-        .newest_first(|_| {
-            pinned += 1;
-            true
-        })
-        .unwrap();
-    assert_eq!(pinned, 0);
+    assert_eq!(pinned(&fixture), 0);
 }
 
 #[tokio::test]
@@ -182,13 +184,5 @@ async fn an_upload_that_breaks_off_pins_nothing_and_breaks_the_answer_off() {
     let broken = stream::iter([Ok(first), Err(io::Error::other("the cable"))]);
     let got = fixture.send(upload("add", Body::from_stream(broken))).await;
     assert!(got.status == StatusCode::BAD_REQUEST || !got.is_whole);
-    let mut pinned = 0;
-    fixture
-        .pins
-        .newest_first(|_| {
-            pinned += 1;
-            true
-        })
-        .unwrap();
-    assert_eq!(pinned, 0);
+    assert_eq!(pinned(&fixture), 0);
 }
