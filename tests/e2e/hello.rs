@@ -25,6 +25,7 @@ async fn what_was_added_comes_back_verified_slow() {
     std::fs::write(tree.join("a/b/small.txt"), "small").unwrap();
     let big: Vec<u8> = (0..3_500_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     std::fs::write(tree.join("big.bin"), &big).unwrap();
+    std::fs::write(tree.join("a/100% big? #1.bin"), &big).unwrap();
     let node = cloud.door();
     let added = nubes(dir.path(), &["add", "tree", "--json", "--node", &node]).await.unwrap();
     assert!(added.status.success(), "{added:?}");
@@ -34,6 +35,12 @@ async fn what_was_added_comes_back_verified_slow() {
     assert!(got.status.success(), "{got:?}");
     assert_eq!(std::fs::read(dir.path().join("back/big.bin")).unwrap(), big);
     assert_eq!(std::fs::read_to_string(dir.path().join("back/a/b/small.txt")).unwrap(), "small");
+    let part = format!("ipfs://{cid}/a/100% big? #1.bin");
+    let got = nubes(dir.path(), &["get", &part, "--json", "--node", &node]).await.unwrap();
+    assert!(got.status.success(), "{got:?}");
+    assert_eq!(std::fs::read(dir.path().join("100% big? #1.bin")).unwrap(), big);
+    let nowhere = nubes(dir.path(), &["get", &format!("{cid}/a/c"), "--node", &node]).await.unwrap();
+    assert_eq!(nowhere.status.code(), Some(4), "{nowhere:?}");
     let missing = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
     let lost = nubes(dir.path(), &["get", missing, "--output", "lost", "--node", &node]).await.unwrap();
     assert_eq!(lost.status.code(), Some(4), "{lost:?}");

@@ -10,14 +10,16 @@ fn same(_: usize, text: String) -> String {
 }
 
 async fn add(storage: &Storage, bytes: usize) -> String {
-    std::fs::write(storage.dir.join("object.bin"), vec![7; bytes]).unwrap();
-    let added = storage.run(&["add", "object.bin"]).await.unwrap();
+    std::fs::create_dir_all(storage.dir.join("object/in")).unwrap();
+    std::fs::write(storage.dir.join("object/whole.bin"), vec![7; bytes]).unwrap();
+    std::fs::write(storage.dir.join("object/in/part.txt"), "a part").unwrap();
+    let added = storage.run(&["add", "object"]).await.unwrap();
     added["cid"].as_str().unwrap().to_owned()
 }
 
 async fn read(storage: &Storage, cid: &str, to: &str) -> Vec<u8> {
     storage.run(&["get", cid, "--from-providers", "--output", to]).await.unwrap();
-    std::fs::read(storage.dir.join(to)).unwrap()
+    std::fs::read(storage.dir.join(to).join("whole.bin")).unwrap()
 }
 
 async fn error(storage: &Storage, args: &[&str]) -> (String, Option<i32>) {
@@ -44,6 +46,9 @@ async fn a_deal_without_money_is_read_until_it_ends_and_lives_again_with_money_s
     assert_eq!((&made["healthy"], &made["stage"]), (&Value::from(3), &Value::from("active")), "{made}");
     // The hour's money is the client's until it is earned. What was put aside for the stages stays.
     storage.run(&["deal", "withdraw"]).await.unwrap();
+    let part = ["get", &format!("{cid}/in/part.txt"), "--from-providers", "--output", "part"];
+    storage.run(&part).await.unwrap();
+    assert_eq!(std::fs::read_to_string(storage.dir.join("part")).unwrap(), "a part");
     for name in ["read-only", "grace", "notice"] {
         stage(&storage, &cid, name).await;
         assert_eq!(read(&storage, &cid, name).await, vec![7; 300_000], "{name}");

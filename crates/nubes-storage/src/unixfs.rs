@@ -13,6 +13,7 @@
 //! are errors, and a file's bytes come as a stream whose memory does not grow with the file.
 
 mod build;
+mod extract;
 mod file;
 mod hamt;
 mod import;
@@ -23,6 +24,7 @@ mod protobuf;
 mod resolve;
 
 pub use build::{BuildError, Built, FILES_MAX, Hidden, Reason, Sink, Skipped, build_directory, build_file};
+pub use extract::{ExtractError, Extraction, UnpackError};
 pub use file::{File, ReadError};
 pub use import::{ImportError, import_directory, import_file, import_stream};
 pub use list::{Entry, Listing, list};

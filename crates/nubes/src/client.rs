@@ -134,7 +134,7 @@ impl Client {
         Ok(answer.missing)
     }
 
-    pub(crate) async fn upload_car(&self, car: bytes::Bytes) -> Result<(), Failure> {
+    pub(crate) async fn upload_car(&self, car: reqwest::Body) -> Result<(), Failure> {
         let request = self.http.post(format!("{}/api/v1/car", self.door));
         let request = request.header("content-type", "application/vnd.ipld.car").body(car);
         self.send(request).await.map(|_| ())

@@ -1,7 +1,7 @@
-//! `nubes get`: fetches content as a CAR, from the node or from the providers that keep it, checks every block, then
-//! writes the files.
+//! `nubes get`: fetches content as a CAR, from the node or from the providers that keep it, checks every block, and
+//! writes the files as the blocks come.
 //!
-//! The blocks go into a store of their own first. Files appear under their final name only when all is there.
+//! Files appear under their final name only when all is there.
 
 use crate::{
     cli::Get,
@@ -10,48 +10,70 @@ use crate::{
     market::StoredObject,
     output::Output,
 };
+use bytes::Bytes;
 use cid::Cid;
-use futures_util::{StreamExt, future::BoxFuture};
+use futures_util::{Stream, StreamExt, TryStreamExt, future::join, stream};
+use indicatif::ProgressBar;
 use nubes_storage::{
     Block, Config, Store,
-    car::{Decoder, Item},
-    unixfs::{File, Kind, list, resolve},
+    car::{self, Decoder, Item, Scope, Selection},
+    segments::Batches,
+    unixfs::{ExtractError, Extraction, resolve},
 };
 use serde_json::json;
-use std::path::{Path, PathBuf};
-use tokio::io::AsyncWriteExt;
+use std::{
+    path::{Path, PathBuf},
+    pin::pin,
+};
+use tokio::{sync::mpsc, task};
 
-/// Blocks written to the disk at once.
-const BATCH_BYTES: usize = 8 << 20;
-const ENTRIES_MAX: usize = 1_000_000;
-const DEPTH_MAX: usize = 256;
+/// Blocks that are checked and not written yet.
+const BLOCKS_READY_MAX: usize = 16;
+
+/// What is asked for: a root and the names below it.
+struct Address {
+    root: Cid,
+    names: Vec<String>,
+}
+
+impl Address {
+    fn parse(text: &str) -> Result<Self, Failure> {
+        let text = text.trim_start_matches("ipfs://").trim_start_matches("/ipfs/").trim_end_matches('/');
+        let (cid, path) = text.split_once('/').unwrap_or((text, ""));
+        let root = Cid::try_from(cid).map_err(|source| {
+            Failure::new(3001, Exit::Usage, format!("`{cid}` is no CID")).because(source)
+        })?;
+        let names = path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        Ok(Self { root, names })
+    }
+
+    /// What it is called where nothing else is said.
+    fn name(&self) -> String {
+        self.names.last().cloned().unwrap_or_else(|| self.root.to_string())
+    }
+}
 
 pub(super) async fn run(args: Get, output: Output) -> Result<(), Failure> {
-    let address =
-        args.address.trim_start_matches("ipfs://").trim_start_matches("/ipfs/").trim_end_matches('/');
-    let (cid, path) = address.split_once('/').unwrap_or((address, ""));
-    let root = Cid::try_from(cid)
-        .map_err(|source| Failure::new(3001, Exit::Usage, format!("`{cid}` is no CID")).because(source))?;
-    let name = path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(cid);
-    let target = args.output.unwrap_or_else(|| PathBuf::from(name));
+    let address = Address::parse(&args.address)?;
+    let target = args.output.unwrap_or_else(|| PathBuf::from(address.name()));
     if target.exists() {
         return Err(Failure::new(1013, Exit::Usage, format!("{} exists already", target.display())));
     }
     let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let work = Work::new(parent)?;
-    let store = Store::open(&work.0.join("blocks"), Config::STANDARD)
-        .map_err(|source| Failure::new(1031, Exit::Failure, "no room for the blocks").because(source))?;
     let client = Client::new(&args.door.node)?;
-    fetch(&client, &store, (address, &root, args.from_providers), output).await?;
-    let names: Vec<String> = path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-    let found = resolve(&store, root, &names).await.map_err(unreadable)?;
-    let written = work.0.join("content");
-    let files = write(&store, found.cid, &written, 0).await?;
-    store.close().await;
-    std::fs::rename(&written, &target).map_err(|source| cannot_write(&target, source))?;
-    let value = json!({ "cid": found.cid.to_string(), "output": target, "files": files });
+    let got = fetch(&client, &work, &address, args.from_providers, output).await?;
+    std::fs::rename(&got.path, &target).map_err(|source| cannot_write(&target, source))?;
+    let value = json!({ "cid": got.cid.to_string(), "output": target, "files": got.files });
     output.result(&format!("{}", target.display()), &value);
     Ok(())
+}
+
+/// What was written, not under its final name yet.
+struct Got {
+    cid: Cid,
+    path: PathBuf,
+    files: u64,
 }
 
 /// A folder that is gone when the command is.
@@ -75,17 +97,18 @@ impl Drop for Work {
 /// From the node; from the providers of its deals if the node does not have it.
 async fn fetch(
     client: &Client,
-    store: &Store,
-    (address, root, from_providers): (&str, &Cid, bool),
+    work: &Work,
+    address: &Address,
+    from_providers: bool,
     output: Output,
-) -> Result<(), Failure> {
+) -> Result<Got, Failure> {
     if from_providers {
-        return fetch_from_providers(client, store, root, output).await;
+        return fetch_from_providers(client, work, address, output).await;
     }
-    match fetch_from_node(client, store, address, output).await {
+    match fetch_from_node(client, work, address, output).await {
         Err(failure) if failure.exit() == Exit::NotFound => {
             output.say("the node does not have it; asking providers");
-            match fetch_from_providers(client, store, root, output).await {
+            match fetch_from_providers(client, work, address, output).await {
                 // What the node said is the better answer where there is no deal either.
                 Err(other) if other.exit() == Exit::NotFound => Err(failure),
                 done => done,
@@ -97,130 +120,157 @@ async fn fetch(
 
 async fn fetch_from_node(
     client: &Client,
-    store: &Store,
-    address: &str,
+    work: &Work,
+    address: &Address,
     output: Output,
-) -> Result<(), Failure> {
-    let request = client.http().get(format!("{}/ipfs/{address}?format=car", client.door()));
-    let answer = client.send(request.header("accept", "application/vnd.ipld.car")).await?;
+) -> Result<Got, Failure> {
+    let cid = if address.names.is_empty() {
+        address.root
+    } else {
+        let way = ask(client, address, &[("format", "car"), ("dag-scope", "block")]).await?;
+        let store = keep(chunks(way), work, &ProgressBar::hidden()).await?;
+        let found = resolve(&store, address.root, &address.names).await.map_err(unreadable)?;
+        store.close().await;
+        found.cid
+    };
+    let whole = Address { root: cid, names: Vec::new() };
+    let answer = ask(client, &whole, &[("format", "car")]).await?;
     let bar = output.progress(answer.content_length().unwrap_or(0), "getting");
-    let mut chunks = answer.bytes_stream();
-    let mut keeper = Keeper::new(store);
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk
-            .map_err(|source| Failure::new(1015, Exit::Network, "the transfer broke off").because(source))?;
-        bar.inc(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-        keeper.push(&chunk).await?;
-    }
-    bar.finish_and_clear();
-    keeper.finish().await
+    write(chunks(answer), cid, work, &bar).await
 }
 
+/// An object is stored as a whole, so all of it is read, whatever part is wanted.
 async fn fetch_from_providers(
     client: &Client,
-    store: &Store,
-    root: &Cid,
+    work: &Work,
+    address: &Address,
     output: Output,
-) -> Result<(), Failure> {
-    let mut object = StoredObject::find(client, root).await?;
+) -> Result<Got, Failure> {
+    let object = StoredObject::find(client, &address.root).await?;
     let bar = output.progress(object.bytes(), "getting from providers");
-    let mut keeper = Keeper::new(store);
-    while let Some(part) = object.next().await? {
-        bar.inc(u64::try_from(part.len()).unwrap_or(u64::MAX));
-        keeper.push(&part).await?;
+    let parts =
+        stream::unfold(object, async |mut object| object.next().await.transpose().map(|part| (part, object)));
+    if address.names.is_empty() {
+        return write(parts, address.root, work, &bar).await;
     }
-    bar.finish_and_clear();
-    keeper.finish().await
+    let store = keep(parts, work, &bar).await?;
+    let found = resolve(&store, address.root, &address.names).await.map_err(unreadable)?;
+    let part = resolve(&store, found.cid, &[]).await.map_err(unreadable)?;
+    let selection = Selection { scope: Scope::All, bytes: None, duplicates: false };
+    let part = car::export(&store, &part, selection).map_err(unreadable);
+    let got = write(part, found.cid, work, &ProgressBar::hidden()).await?;
+    store.close().await;
+    Ok(got)
 }
 
-/// Checks the blocks of a CAR as it comes, and keeps them.
-struct Keeper<'a> {
-    store: &'a Store,
-    decoder: Decoder,
-    batch: Vec<Block>,
-    bytes: usize,
+/// Asks the node for a CAR.
+async fn ask(
+    client: &Client,
+    address: &Address,
+    query: &[(&str, &str)],
+) -> Result<reqwest::Response, Failure> {
+    let url = reqwest::Url::parse_with_params(client.door(), query);
+    let mut url = url.map_err(|source| {
+        Failure::new(1015, Exit::Network, format!("{} is no address", client.door())).because(source)
+    })?;
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(["ipfs", &address.root.to_string()]).extend(&address.names);
+    }
+    client.send(client.http().get(url).header("accept", "application/vnd.ipld.car")).await
 }
 
-impl<'a> Keeper<'a> {
-    fn new(store: &'a Store) -> Self {
-        Self { store, decoder: Decoder::default(), batch: Vec::new(), bytes: 0 }
-    }
+fn chunks(answer: reqwest::Response) -> impl Stream<Item = Result<Bytes, Failure>> {
+    answer
+        .bytes_stream()
+        .map_err(|source| Failure::new(1015, Exit::Network, "the transfer broke off").because(source))
+}
 
-    async fn push(&mut self, chunk: &[u8]) -> Result<(), Failure> {
-        self.decoder.push(chunk);
-        while let Some(item) = self.decoder.next_item().map_err(untrue)? {
-            let Item::Block(block) = item else { continue };
-            self.bytes += block.bytes().len();
-            self.batch.push(block);
-            if self.bytes >= BATCH_BYTES {
-                self.bytes = 0;
-                keep(self.store, std::mem::take(&mut self.batch)).await?;
+/// The blocks of a CAR, each checked.
+fn blocks(
+    chunks: impl Stream<Item = Result<Bytes, Failure>>,
+    bar: &ProgressBar,
+) -> impl Stream<Item = Result<Block, Failure>> {
+    let start = (Box::pin(chunks), Decoder::default());
+    stream::try_unfold(start, async move |(mut chunks, mut decoder)| {
+        loop {
+            match decoder.next_item().map_err(untrue)? {
+                Some(Item::Block(block)) => return Ok(Some((block, (chunks, decoder)))),
+                Some(Item::Roots(_)) => {}
+                None => match chunks.next().await.transpose()? {
+                    Some(chunk) => {
+                        bar.inc(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+                        decoder.push(&chunk);
+                    }
+                    None => return decoder.finish().map_err(untrue).map(|()| None),
+                },
             }
-        }
-        Ok(())
-    }
-
-    async fn finish(self) -> Result<(), Failure> {
-        self.decoder.finish().map_err(untrue)?;
-        keep(self.store, self.batch).await
-    }
-}
-
-async fn keep(store: &Store, batch: Vec<Block>) -> Result<(), Failure> {
-    let kept = store.put_many(batch).await;
-    kept.map_err(|source| Failure::new(1031, Exit::Failure, "the blocks cannot be written").because(source))
-}
-
-/// Writes the file or folder behind `cid`; boxed, because folders hold folders.
-fn write<'a>(store: &'a Store, cid: Cid, to: &'a Path, depth: usize) -> BoxFuture<'a, Result<u64, Failure>> {
-    Box::pin(async move {
-        if depth > DEPTH_MAX {
-            return Err(Failure::new(
-                1033,
-                Exit::Failure,
-                format!("folders are nested deeper than {DEPTH_MAX}"),
-            ));
-        }
-        let node = resolve(store, cid, &[]).await.map_err(unreadable)?;
-        match node.kind {
-            Kind::Directory => write_folder(store, cid, to, depth).await,
-            _ => write_file(store, cid, to).await,
         }
     })
 }
 
-async fn write_folder(store: &Store, cid: Cid, to: &Path, depth: usize) -> Result<u64, Failure> {
-    std::fs::create_dir_all(to).map_err(|source| cannot_write(to, source))?;
-    let listing = list(store, &cid, ENTRIES_MAX).await.map_err(unreadable)?;
-    let mut files = 0;
-    for entry in listing.entries {
-        // A name is one part of a path; anything else would write elsewhere.
-        let one = Path::new(&entry.name).components().collect::<Vec<_>>();
-        if !matches!(one.as_slice(), [std::path::Component::Normal(_)]) {
-            return Err(Failure::new(1033, Exit::Failure, format!("`{}` is no file name", entry.name)));
-        }
-        files += write(store, entry.cid, &to.join(&entry.name), depth + 1).await?;
+/// Keeps the blocks of a CAR, for those who need some of them.
+async fn keep(
+    chunks: impl Stream<Item = Result<Bytes, Failure>>,
+    work: &Work,
+    bar: &ProgressBar,
+) -> Result<Store, Failure> {
+    let cannot_keep =
+        |source| Failure::new(1031, Exit::Failure, "the blocks cannot be written").because(source);
+    let store = Store::open(&work.0.join("blocks"), Config::STANDARD)
+        .map_err(|source| Failure::new(1031, Exit::Failure, "no room for the blocks").because(source))?;
+    let (mut blocks, mut batches) = (pin!(blocks(chunks, bar)), Batches::new(store.clone()));
+    while let Some(block) = blocks.next().await.transpose()? {
+        batches.push(block).await.map_err(cannot_keep)?;
     }
-    Ok(files)
+    batches.finish().await.map_err(cannot_keep)?;
+    bar.finish_and_clear();
+    Ok(store)
 }
 
-async fn write_file(store: &Store, cid: Cid, to: &Path) -> Result<u64, Failure> {
-    let file = File::open(store, cid).await.map_err(unreadable)?;
-    let mut out = tokio::fs::File::create(to).await.map_err(|source| cannot_write(to, source))?;
-    let mut chunks = file.stream(0..file.size());
-    while let Some(chunk) = chunks.next().await {
-        out.write_all(&chunk.map_err(unreadable)?).await.map_err(|source| cannot_write(to, source))?;
-    }
-    out.sync_all().await.map_err(|source| cannot_write(to, source))?;
-    Ok(1)
+/// Writes the files of a CAR: one thread checks blocks and another writes them.
+async fn write(
+    chunks: impl Stream<Item = Result<Bytes, Failure>>,
+    cid: Cid,
+    work: &Work,
+    bar: &ProgressBar,
+) -> Result<Got, Failure> {
+    let path = work.0.join("content");
+    let (ready, mut checked) = mpsc::channel::<Block>(BLOCKS_READY_MAX);
+    let mut extraction = Extraction::new(cid, &path);
+    let writing = task::spawn_blocking(move || {
+        while let Some(block) = checked.blocking_recv() {
+            extraction.take(block)?;
+        }
+        extraction.finish()
+    });
+    let feed = async move {
+        let mut blocks = pin!(blocks(chunks, bar));
+        while let Some(block) = blocks.next().await.transpose()? {
+            // A closed channel means that the writer has failed; its error is the one to report.
+            if ready.send(block).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    };
+    let (fed, written) = join(feed, writing).await;
+    fed?;
+    bar.finish_and_clear();
+    let written =
+        written.map_err(|source| Failure::new(1031, Exit::Failure, "writing stopped").because(source))?;
+    let files = written.map_err(|error| match error {
+        ExtractError::Write { path, source } => cannot_write(&path, source),
+        ExtractError::Unpack(source) => unreadable(source),
+    })?;
+    Ok(Got { cid, path, files })
 }
 
 fn untrue(source: impl Into<anyhow::Error>) -> Failure {
-    Failure::new(1033, Exit::Failure, "what the node sent does not verify").because(source)
+    Failure::new(1033, Exit::Failure, "what was sent does not verify").because(source)
 }
 
 fn unreadable(source: impl Into<anyhow::Error>) -> Failure {
-    Failure::new(1033, Exit::Failure, "what the node sent is not complete").because(source)
+    Failure::new(1033, Exit::Failure, "what was sent is not the content, or not all of it").because(source)
 }
 
 fn cannot_write(path: &Path, source: std::io::Error) -> Failure {

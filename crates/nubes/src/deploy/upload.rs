@@ -1,6 +1,7 @@
 //! Brings content to a node: builds its DAG here and sends, in batches, the blocks that the node lacks.
 //!
-//! The root comes last. A transfer that is cut short leaves only blocks that are true to their CIDs; the next one sends
+//! Several batches are on their way at once, so that hashing here, hashing there and writing go on side by side. The root
+//! comes last, alone. A transfer that is cut short leaves only blocks that are true to their CIDs; the next one sends
 //! the rest.
 
 use crate::{
@@ -8,15 +9,19 @@ use crate::{
     failure::{Exit, Failure},
     output::Output,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use cid::Cid;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use nubes_storage::{
     Block, car,
     unixfs::{BuildError, Built, Hidden, build_directory, build_file},
 };
 use std::{
+    collections::BTreeSet,
+    convert::Infallible,
     fs::File,
     io::Read,
+    iter,
     path::{Path, PathBuf},
 };
 use tokio::sync::mpsc;
@@ -26,6 +31,8 @@ const BATCH_BYTES: usize = 8 << 20;
 const BATCH_BLOCKS_MAX: usize = 4_096;
 /// Batches that are built and not sent yet.
 const BATCHES_READY_MAX: usize = 2;
+/// Batches that are sent at once.
+const UPLOADS_MAX: usize = 4;
 /// How often content is sent before it is given up that no collection comes between.
 const ATTEMPTS_MAX: usize = 5;
 /// The node lacks a part of what it is to pin.
@@ -106,26 +113,25 @@ pub(crate) async fn send(
     what: &str,
 ) -> Result<Built, Failure> {
     let bar = output.progress(size(&source), what);
-    let (ready, mut batches) = mpsc::channel::<Vec<Block>>(BATCHES_READY_MAX);
+    let (ready, batches) = mpsc::channel::<Vec<Block>>(BATCHES_READY_MAX);
     let build = {
         let bar = bar.clone();
         move || {
             let mut batch = Batch { blocks: Vec::new(), bytes: 0, ready };
             let built = source.build(&mut |block| batch.add(block), &mut |bytes| bar.inc(bytes))?;
-            // A receiver that is gone has a failure of its own to tell.
-            let _ = batch.flush();
-            Ok::<_, Failure>(built)
+            Ok::<_, Failure>((built, batch.blocks))
         }
     };
     let building = tokio::task::spawn_blocking(build);
-    while let Some(batch) = batches.recv().await {
-        send_batch(client, batch).await?;
-    }
-    let built = building
-        .await
-        .map_err(|source| Failure::new(1031, Exit::Failure, "addressing stopped").because(source))?;
+    let batches = stream::unfold(batches, async |mut batches| Some((batches.recv().await?, batches)));
+    let uploads = batches.map(|batch| send_batch(client, batch));
+    uploads.buffer_unordered(UPLOADS_MAX).try_collect::<()>().await?;
+    let built = building.await;
+    let (built, last) =
+        built.map_err(|source| Failure::new(1031, Exit::Failure, "addressing stopped").because(source))??;
+    send_batch(client, last).await?;
     bar.finish_and_clear();
-    built
+    Ok(built)
 }
 
 /// Has `bring` send content and then pins its roots. A collection that ran between the two may have taken a part of it, so
@@ -154,36 +160,30 @@ struct Batch {
 }
 
 impl Batch {
+    // A full batch goes when the next block comes, so that what is left at the end is never nothing: it has the root.
     fn add(&mut self, block: Block) -> Result<(), Ended> {
+        if self.bytes >= BATCH_BYTES || self.blocks.len() >= BATCH_BLOCKS_MAX {
+            self.bytes = 0;
+            self.ready.blocking_send(std::mem::take(&mut self.blocks)).map_err(|_| Ended)?;
+        }
         self.bytes += block.bytes().len();
         self.blocks.push(block);
-        if self.bytes >= BATCH_BYTES || self.blocks.len() >= BATCH_BLOCKS_MAX {
-            return self.flush();
-        }
         Ok(())
-    }
-
-    fn flush(&mut self) -> Result<(), Ended> {
-        self.bytes = 0;
-        self.ready.blocking_send(std::mem::take(&mut self.blocks)).map_err(|_| Ended)
     }
 }
 
 async fn send_batch(client: &Client, batch: Vec<Block>) -> Result<(), Failure> {
-    if batch.is_empty() {
-        return Ok(());
-    }
     let cids: Vec<Cid> = batch.iter().map(|block| *block.cid()).collect();
-    let missing: std::collections::BTreeSet<String> = client.missing(&cids).await?.into_iter().collect();
-    let wanted: Vec<&Block> =
-        batch.iter().filter(|block| missing.contains(&block.cid().to_string())).collect();
+    let missing: BTreeSet<String> = client.missing(&cids).await?.into_iter().collect();
+    let wanted: Vec<Block> =
+        batch.into_iter().filter(|block| missing.contains(&block.cid().to_string())).collect();
     let Some(last) = wanted.last() else { return Ok(()) };
-    let mut bytes = BytesMut::from(car::header(&[*last.cid()]).as_ref());
-    for block in &wanted {
-        bytes.extend_from_slice(&car::frame(block.cid(), block.bytes().len()));
-        bytes.extend_from_slice(block.bytes());
-    }
-    client.upload_car(bytes.freeze()).await
+    let header = car::header(&[*last.cid()]);
+    let sections = wanted
+        .into_iter()
+        .flat_map(|block| [car::frame(block.cid(), block.bytes().len()), block.bytes().clone()]);
+    let parts = iter::once(header).chain(sections).map(Ok::<_, Infallible>);
+    client.upload_car(reqwest::Body::wrap_stream(stream::iter(parts))).await
 }
 
 /// Bytes to read, for the progress bar; a folder that cannot be read now fails when it is built.
