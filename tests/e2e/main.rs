@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "everything in this crate is a test")]
 
+mod api;
 mod bad_input;
 mod cli;
 mod cluster;

@@ -60,7 +60,8 @@ impl Mount {
         self
     }
 
-    pub(crate) fn covers(&self, path: &str) -> bool {
+    /// Whether requests for `path` go there, unless a longer one does.
+    pub fn covers(&self, path: &str) -> bool {
         let below = path.strip_prefix(self.path.trim_end_matches('/'));
         below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }

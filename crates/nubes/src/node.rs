@@ -3,6 +3,7 @@
 //! Consensus has a thread and a runtime of its own; everything else shares one. Nothing else in the program knows which
 //! engine is behind a port.
 
+mod api;
 pub(crate) mod config;
 mod exchange;
 mod gateway;

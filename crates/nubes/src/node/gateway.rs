@@ -1,6 +1,6 @@
 //! The front door of a node and what is behind it: storage, functions, sites.
 
-use super::{config::NodeFile, exchange, pinning, port_taken, routing};
+use super::{api, config::NodeFile, exchange, pinning, port_taken, routing};
 use crate::{
     cli::Names,
     client::{ExchangeInfo, NodeInfo, RpcUrls},
@@ -109,7 +109,7 @@ impl Gateway {
         let mut mounts = mounts(&pinner, info, names_api, exchange.as_ref());
         mounts.extend(pinning::mounts(data, &pinner, &files)?);
         mounts.push(Mount::new("/api/v1/store", upkeep::routes(upkeep.clone())));
-        let door = Door::new(config, ports, mounts);
+        let door = Door::new(config, ports, api::described(mounts));
         let server = nubes_dapi::Server::bind(address, door).await;
         let server = server.map_err(|error| port_taken(error.address, "the front door", error.source))?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
