@@ -1,7 +1,11 @@
-// What IPFS users do all day, beside Kubo: adding one large file and many small ones, getting, and transfer between peers.
+// What IPFS users do all day, beside Kubo: adding one large file and many small ones, getting, and transfer between peers, that
+// one beside Helia too.
 //   Kubo is target/tools/ipfs, which `node tests/js/run.mjs kubo` builds; IPFS_BIN names another.
+//   Helia is that of tests/js, two processes of Node.js over TCP. It keeps its blocks in memory, and its time has no start of a
+//   command in it: both are in its favour.
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { mkdir, open, rm, writeFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { binary, cloud, median, root, run, stop } from "./process.mjs";
@@ -37,10 +41,29 @@ async function daemon(dir) {
   return { ipfs, address, stop: () => { child.kill("SIGTERM"); return new Promise((resolve) => child.once("exit", resolve)); } };
 }
 
-const row = (what, ours, theirs, floor) => ({
+// Seconds that one Helia needs to get a file from another.
+async function betweenHelias(path) {
+  const program = root("tests/js/helia-peer.mjs");
+  const giver = spawn(process.execPath, [program, "give", path], { stdio: ["pipe", "pipe", "inherit"] });
+  const ended = once(giver, "exit");
+  try {
+    for await (const line of createInterface({ input: giver.stdout })) {
+      const { address, cid } = JSON.parse(line);
+      const { seconds, bytes } = JSON.parse((await run(process.execPath, [program, "fetch", address, cid])).stdout);
+      if (bytes !== TRANSFER_MIB * MIB) throw new Error(`Helia got ${bytes} bytes`);
+      return seconds;
+    }
+    throw new Error("Helia ended before it gave anything");
+  } finally {
+    giver.stdin.end();
+    await ended;
+  }
+}
+
+const row = (what, ours, theirs, { peer = "Kubo", floor } = {}) => ({
   what,
   nubes: `${median(ours).toFixed(2)} s`,
-  peer: `Kubo ${median(theirs).toFixed(2)} s`,
+  peer: `${peer} ${median(theirs).toFixed(2)} s`,
   ratio: median(theirs.map((time, round) => time / ours[round])).toFixed(2),
   floor,
 });
@@ -53,7 +76,7 @@ export async function ipfs(dir) {
   const nubes = (node, ...args) => run(binary, [...args, "--quiet", "--node", `http://127.0.0.1:${node.base}`]);
   try {
     const rows = [];
-    const times = { add: [[], []], get: [[], []], many: [[], []], transfer: [[], []] };
+    const times = { add: [[], []], get: [[], []], many: [[], []], transfer: [[], []], helia: [] };
     for (let round = 0; round < ROUNDS; round += 1) {
       await fill(`${dir}/big`, 1024);
       let ours, theirs;
@@ -75,11 +98,13 @@ export async function ipfs(dir) {
       times.transfer[0].push(await seconds(() => nubes(two, "fetch", ours, "--peer", peer)));
       await b.ipfs("swarm", "connect", a.address);
       times.transfer[1].push(await seconds(() => b.ipfs("pin", "add", theirs)));
+      times.helia.push(await betweenHelias(`${dir}/big`));
     }
-    rows.push(row("add 1 GiB", ...times.add, "aim 3"));
-    rows.push(row("add 10,000 files of 1 KiB", ...times.many, "aim 5"));
+    rows.push(row("add 1 GiB", ...times.add, { floor: "aim 3" }));
+    rows.push(row("add 10,000 files of 1 KiB", ...times.many, { floor: "aim 5" }));
     rows.push(row("get 1 GiB", ...times.get));
     rows.push(row(`bitswap, ${TRANSFER_MIB} MiB to an own kind`, ...times.transfer));
+    rows.push(row(`bitswap, ${TRANSFER_MIB} MiB to an own kind, Helia in memory`, times.transfer[0], times.helia, { peer: "Helia" }));
     return rows;
   } finally {
     for (const each of [a, b, one, two]) await each.stop();

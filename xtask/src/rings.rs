@@ -38,8 +38,18 @@ const RINGS: [Ring; 8] = [
     Ring { name: "browser", needs: &[Tool::Node, Tool::Chromium], needs_build: true, run: browser },
 ];
 /// Test files of the `clients` ring, in `tests/js`.
-const CLIENTS: [&str; 9] =
-    ["function", "viem", "ethers", "cast-forge", "hardhat", "gateway", "exchange", "kubo-rpc", "pinning"];
+const CLIENTS: [&str; 10] = [
+    "function",
+    "viem",
+    "ethers",
+    "cast-forge",
+    "hardhat",
+    "gateway",
+    "conformance",
+    "exchange",
+    "kubo-rpc",
+    "pinning",
+];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
