@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "everything in this crate is a test")]
 
 mod bad_input;
+mod bucket;
 mod cli;
 mod cluster;
 mod crash;

@@ -33,7 +33,7 @@ mod timeout;
 
 use crate::gateway::Gateway;
 use crate::pins::Pinner;
-use crate::segments::Store;
+use crate::store::Store;
 use axum::{
     Router,
     extract::Request,

@@ -13,6 +13,7 @@ pub(crate) mod provider;
 mod routing;
 pub(crate) mod running;
 pub(crate) mod signal;
+pub(crate) mod storage;
 
 use crate::{
     cli::Names,

@@ -55,11 +55,8 @@ impl Gateway {
         (rpc, genesis): (Option<&rpc::Server>, &Genesis),
         names: &Names,
     ) -> Result<Self, Failure> {
-        let (dir, storage) = (data.join("storage"), file.storage.unwrap_or_default());
-        let store = tokio::task::spawn_blocking(move || Store::open(&dir, storage.sizes())).await;
-        let store =
-            store.map_err(|source| Failure::new(1024, Exit::Failure, "opening stopped").because(source))?;
-        let store = store.map_err(storage_failure)?;
+        let storage = file.storage.clone().unwrap_or_default();
+        let store = Box::pin(storage.open(&data.join("storage"))).await?;
         let blobs = Arc::new(LocalBlobs::new(store.clone()));
         let runtime = Runtime::start(
             RuntimeConfig::standard(data.join("compute")),
@@ -147,11 +144,6 @@ fn deny_list(names: &Names, clock: &Arc<dyn Clock>) -> Result<Option<DenyList>, 
     let open = |path: &PathBuf| DenyList::open(path, Arc::clone(clock));
     let opened = names.deny.as_ref().map(open).transpose();
     opened.map_err(|source| Failure::new(1014, Exit::Usage, "the deny list cannot be used").because(source))
-}
-
-fn storage_failure(error: nubes_storage::OpenError) -> Failure {
-    let code = if matches!(error, nubes_storage::OpenError::Locked { .. }) { 1012 } else { 3019 };
-    Failure::new(code, Exit::Failure, "the block store cannot be opened").because(error)
 }
 
 fn info(

@@ -1,7 +1,8 @@
 //! Storing many blocks that come one by one, with bounded memory.
 
-use super::{PutError, Store, Ticket};
+use super::{Store, Ticket};
 use crate::block::Block;
+use crate::segments::PutError;
 use std::{collections::VecDeque, mem};
 
 /// Blocks are handed to the writer in batches of this size.
@@ -13,7 +14,7 @@ const IN_FLIGHT_MAX: usize = 4;
 
 /// Takes blocks; they are durable when [`Batches::finish`] has returned.
 #[derive(Debug)]
-pub struct Batches {
+pub(crate) struct Batches {
     store: Store,
     blocks: Vec<Block>,
     bytes: usize,
@@ -21,12 +22,12 @@ pub struct Batches {
 }
 
 impl Batches {
-    pub const fn new(store: Store) -> Self {
+    pub(crate) const fn new(store: Store) -> Self {
         Self { store, blocks: Vec::new(), bytes: 0, in_flight: VecDeque::new() }
     }
 
     /// Takes a block; waits if too much is on its way.
-    pub async fn push(&mut self, block: Block) -> Result<(), PutError> {
+    pub(crate) async fn push(&mut self, block: Block) -> Result<(), PutError> {
         self.bytes += block.bytes().len();
         self.blocks.push(block);
         if self.bytes < BATCH_BYTES_MAX && self.blocks.len() < BATCH_BLOCKS_MAX {
@@ -36,7 +37,7 @@ impl Batches {
     }
 
     /// Waits until everything is durable.
-    pub async fn finish(mut self) -> Result<(), PutError> {
+    pub(crate) async fn finish(mut self) -> Result<(), PutError> {
         self.send().await?;
         for ticket in self.in_flight {
             ticket.durable().await?;
