@@ -7,6 +7,7 @@ mod bucket;
 mod cli;
 mod cluster;
 mod crash;
+mod dnslink;
 mod exchange;
 mod faults;
 mod guestbook;

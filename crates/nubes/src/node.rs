@@ -4,6 +4,7 @@
 //! engine is behind a port.
 
 pub(crate) mod config;
+mod dns;
 mod exchange;
 mod gateway;
 pub(crate) mod network;

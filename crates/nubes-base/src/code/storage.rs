@@ -286,4 +286,10 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "Another node keeps its blocks at this prefix; each would remove what the other keeps.",
         "Use another prefix. If that node is gone for good, delete the object `owner` below the prefix and start again.",
     ),
+    entry(
+        3059,
+        "domain name system does not answer",
+        "The gateway asked for the link of a domain, and the server of names did not answer in time or failed.",
+        "Try again later; check `[gateway] dns` in `node.toml`.",
+    ),
 ];

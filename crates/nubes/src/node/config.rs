@@ -2,7 +2,7 @@
 //!
 //! `node.toml` holds no secret; the validator's keys are in a file of their own, readable by their owner only.
 
-use super::storage::StorageFile;
+use super::{dns, storage::StorageFile};
 use crate::{
     cli::Names,
     failure::{Exit, Failure},
@@ -64,6 +64,9 @@ pub(crate) struct GatewayFile {
     /// List of what is not served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) deny: Option<PathBuf>,
+    /// Who is asked for the links of domains that no map has: `system` or an address; absent: nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dns: Option<dns::Server>,
 }
 
 /// `committee.toml`: who validates, and the public part of their common key.

@@ -1,6 +1,6 @@
 //! The front door of a node and what is behind it: storage, functions, sites.
 
-use super::{config::NodeFile, exchange, pinning, port_taken, routing};
+use super::{config::NodeFile, dns::Dns, exchange, pinning, port_taken, routing};
 use crate::{
     cli::Names,
     client::{ExchangeInfo, NodeInfo, RpcUrls},
@@ -17,7 +17,7 @@ use nubes_exchange::Exchange;
 use nubes_ledger::{Chain, Genesis, LocalLedger, Pool, rpc};
 use nubes_storage::{
     LocalBlobs, Place, Root, Site, Store,
-    gateway::{self, DenyList},
+    gateway::{self, DenyList, Links},
     ingest,
     ipns::{self, DomainMap, Records},
     pins::Pinner,
@@ -72,8 +72,11 @@ impl Gateway {
         let deny = deny_list(names, &clock)?;
         let files = gateway::Gateway::new(
             store.clone(),
-            domain_map(names)?,
-            records.clone(),
+            gateway::Names {
+                domains: domain_map(names)?,
+                links: links(file, &clock)?,
+                records: records.clone(),
+            },
             Arc::clone(&clock),
             deny,
         );
@@ -138,6 +141,16 @@ impl Gateway {
 fn domain_map(names: &Names) -> Result<DomainMap, Failure> {
     DomainMap::parse(names.dnslink.as_deref().unwrap_or_default())
         .map_err(|source| Failure::new(1014, Exit::Usage, "the map of domains is not valid").because(source))
+}
+
+/// Links of domains, if the file says who is asked for them.
+fn links(file: &NodeFile, clock: &Arc<dyn Clock>) -> Result<Option<Links>, Failure> {
+    let Some(server) = file.gateway.as_ref().and_then(|gateway| gateway.dns) else { return Ok(None) };
+    let dns = Dns::new(server).map_err(|source| {
+        Failure::new(1014, Exit::Usage, format!("the server of names `{server}` cannot be used"))
+            .because(source)
+    })?;
+    Ok(Some(Links::new(Arc::new(dns), Arc::clone(clock))))
 }
 
 fn deny_list(names: &Names, clock: &Arc<dyn Clock>) -> Result<Option<DenyList>, Failure> {
@@ -212,7 +225,7 @@ impl Sites for LocalSites {
         self.0.serve_domain(host, &request.into_parts().0).await
     }
 
-    fn has_domain(&self, host: &str) -> bool {
-        self.0.has_domain(host)
+    async fn has_domain(&self, host: &str) -> bool {
+        self.0.has_domain(host).await
     }
 }
