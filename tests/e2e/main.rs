@@ -4,9 +4,11 @@
 
 mod api;
 mod bad_input;
+mod bucket;
 mod cli;
 mod cluster;
 mod crash;
+mod dnslink;
 mod exchange;
 mod faults;
 mod guestbook;

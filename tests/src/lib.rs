@@ -6,6 +6,6 @@ mod rpc;
 mod wallet;
 
 pub use market::{Ledger, Storage, is_soak};
-pub use process::{Cloud, NodeProcess, binary, free_port_base, nubes, nubes_json, repository};
+pub use process::{Cloud, NodeProcess, binary, free_port_base, nubes, nubes_in, nubes_json, repository};
 pub use rpc::Rpc;
 pub use wallet::Wallet;

@@ -36,8 +36,14 @@ pub fn binary() -> Result<PathBuf> {
 
 /// Runs one command to its end.
 pub async fn nubes(dir: &Path, args: &[&str]) -> Result<Output> {
-    let run =
-        Command::new(binary()?).args(args).current_dir(dir).stdin(Stdio::null()).kill_on_drop(true).output();
+    nubes_in(dir, args, &[]).await
+}
+
+/// The same with variables in its environment.
+pub async fn nubes_in(dir: &Path, args: &[&str], environment: &[(&str, &str)]) -> Result<Output> {
+    let mut command = Command::new(binary()?);
+    command.envs(environment.iter().copied());
+    let run = command.args(args).current_dir(dir).stdin(Stdio::null()).kill_on_drop(true).output();
     timeout(READY_TIMEOUT, run).await.context("the command did not end")?.context("the command did not start")
 }
 
@@ -78,7 +84,12 @@ pub struct NodeProcess {
 impl NodeProcess {
     /// Starts the binary and waits for its ready line.
     pub async fn start(dir: &Path, args: &[&str]) -> Result<Self> {
-        let mut process = Self::follow(dir, args)?;
+        Self::start_in(dir, args, &[]).await
+    }
+
+    /// The same with variables in its environment.
+    pub async fn start_in(dir: &Path, args: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
+        let mut process = Self::spawn(dir, args, environment)?;
         let ready = timeout(READY_TIMEOUT, ready_line(&mut process.lines)).await;
         process.ready = ready.context("not ready in time")??;
         Ok(process)
@@ -86,7 +97,12 @@ impl NodeProcess {
 
     /// Starts the binary, which prints lines of JSON and has no ready line.
     pub fn follow(dir: &Path, args: &[&str]) -> Result<Self> {
+        Self::spawn(dir, args, &[])
+    }
+
+    fn spawn(dir: &Path, args: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
         let mut command = Command::new(binary()?);
+        command.envs(environment.iter().copied());
         command.args(args).arg("--json").current_dir(dir);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn()?;

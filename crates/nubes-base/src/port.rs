@@ -6,6 +6,7 @@ mod ledger;
 mod logs;
 mod pieces;
 mod runner;
+mod texts;
 
 pub use blobs::{Blobs, GetError, PutError};
 pub use blocks::{Blocks, PutBlocksError, ReadBlockError};
@@ -13,3 +14,4 @@ pub use ledger::{CallError, FinalBlock, FinalReceipt, Ledger, Log, Prepared, Sub
 pub use logs::{LogLevel, LogLine, LogSource};
 pub use pieces::{LeafProof, MissingPiece, PieceAt, PieceError, Pieces};
 pub use runner::{Body, BodyError, Function, RunError, Runner, empty_body, full_body};
+pub use texts::{TextRecords, Texts, TextsError};

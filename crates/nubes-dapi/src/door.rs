@@ -216,19 +216,28 @@ impl House {
                 Ok(sites.serve_name(&name, &gateway, request).await)
             }
             Target::Front { domain } => Ok(sites.serve_path(domain.as_deref(), request).await),
-            Target::Foreign { host } if sites.has_domain(&host) => {
-                check_site(&request)?;
-                Ok(sites.serve_domain(&host, request).await)
-            }
-            Target::Foreign { .. } if is_content_path(&request) => {
-                let domain = self.forwarded_domain(&request);
-                Ok(sites.serve_path(domain.as_deref(), request).await)
-            }
-            Target::Foreign { host } => {
-                *kind = Kind::Refused;
-                Err(unknown_host(&host))
-            }
+            Target::Foreign { host } => self.foreign(&host, request, kind).await,
         }
+    }
+
+    /// Answers at a host that is none of the node's own.
+    async fn foreign(
+        &self,
+        host: &str,
+        request: Request<Body>,
+        kind: &mut Kind,
+    ) -> Result<Response<Body>, Problem> {
+        let sites = &self.ports.sites;
+        if sites.has_domain(host).await {
+            check_site(&request)?;
+            return Ok(sites.serve_domain(host, request).await);
+        }
+        if is_content_path(&request) {
+            let domain = self.forwarded_domain(&request);
+            return Ok(sites.serve_path(domain.as_deref(), request).await);
+        }
+        *kind = Kind::Refused;
+        Err(unknown_host(host))
     }
 
     async fn site(

@@ -25,8 +25,8 @@ pub trait Sites: Send + Sync + fmt::Debug {
     /// Answers a request to a host that [`Sites::has_domain`].
     async fn serve_domain(&self, host: &str, request: Request<Body>) -> Response<Body>;
 
-    /// Whether something is known that the domain `host` points to.
-    fn has_domain(&self, host: &str) -> bool;
+    /// Whether something is known, or can be found out, that the domain `host` points to.
+    async fn has_domain(&self, host: &str) -> bool;
 }
 
 /// The host on which a root is served. Each has its own origin.

@@ -105,7 +105,7 @@ impl Sites for EchoSites {
         Response::new(Body::from(format!("{} of {host}", request.uri())))
     }
 
-    fn has_domain(&self, host: &str) -> bool {
+    async fn has_domain(&self, host: &str) -> bool {
         host == "linked.example"
     }
 }

@@ -31,17 +31,21 @@ mod deny;
 mod encoding;
 mod format;
 mod headers;
+mod links;
 mod listing;
 mod names;
 mod redirects;
 
 pub(crate) use answer::archive::archive;
 pub use deny::{DenyList, DenyListError, FILE_BYTES_MAX as DENY_LIST_BYTES_MAX};
+pub use links::Links;
+pub use names::Names;
 
 use crate::flights::Flights;
-use crate::ipns::{DomainMap, Name, Records};
+use crate::ipns::Name;
 use crate::problem::Problem;
-use crate::segments::{GetError, Store};
+use crate::segments::GetError;
+use crate::store::Store;
 use crate::unixfs::{Kind, NodeError, ReadError, Resolved, resolve};
 use answer::Answer;
 use axum::response::{IntoResponse, Response};
@@ -131,8 +135,7 @@ pub struct Gateway {
 
 struct Inner {
     store: Store,
-    domains: DomainMap,
-    records: Records,
+    names: Names,
     clock: Arc<dyn Clock>,
     deny: Option<DenyList>,
     // A lock and not a task: it is held for one look-up per request.
@@ -161,36 +164,12 @@ struct Target {
 }
 
 impl Gateway {
-    /// A gateway to `store` that knows names by `domains` and by `records`.
-    /// What `deny` lists is not served.
-    pub fn new(
-        store: Store,
-        domains: DomainMap,
-        records: Records,
-        clock: Arc<dyn Clock>,
-        deny: Option<DenyList>,
-    ) -> Self {
+    /// A gateway to `store`. What `deny` lists is not served.
+    pub fn new(store: Store, names: Names, clock: Arc<dyn Clock>, deny: Option<DenyList>) -> Self {
         let paths = Mutex::new(LruCache::new(PATHS_MAX));
         let headers = Mutex::new(LruCache::new(SITES_MAX));
         let (lookups, compressed) = (Flights::new(), Compressed::new());
-        Self {
-            inner: Arc::new(Inner {
-                store,
-                domains,
-                records,
-                clock,
-                deny,
-                paths,
-                lookups,
-                headers,
-                compressed,
-            }),
-        }
-    }
-
-    /// Whether the gateway knows what `domain` points to.
-    pub fn has_domain(&self, domain: &str) -> bool {
-        self.inner.domains.get(domain).is_some()
+        Self { inner: Arc::new(Inner { store, names, clock, deny, paths, lookups, headers, compressed }) }
     }
 
     /// Answers a request for a path below a root. Of `parts` it reads method, query, headers, and the path for redirects.
@@ -214,7 +193,7 @@ impl Gateway {
         if format == Format::IpnsRecord {
             return self.record_of(site, parts);
         }
-        let found = self.locate(&site.root, &site.caching)?;
+        let found = self.locate(&site.root, &site.caching).await?;
         if site.place == Place::Shared || !matches!(format, Format::Content | Format::Ipld(_)) {
             return self.answer_at(site, parts, &found, format).await;
         }

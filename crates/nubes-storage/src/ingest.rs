@@ -17,7 +17,7 @@ use crate::car::{Decoder, Item};
 use crate::pins::{Mode, Pinner, Wish};
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::segments::Batches;
+use crate::store::Batches;
 use crate::unixfs::{self, BuildError, ImportError};
 use axum::{
     Json, Router,
@@ -119,7 +119,7 @@ async fn find_missing(State(ingest): State<Ingest>, request: Request) -> Result<
     let mut missing = Vec::new();
     for text in question.cids {
         let cid = Cid::try_from(text.as_str()).map_err(|error| Problem::cid(&error))?;
-        if !ingest.pinner.store().has(&cid)? {
+        if !ingest.pinner.store().has(&cid).await? {
             missing.push(text);
         }
     }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `id`, `version`, `repo/stat`, `swarm/{connect,peers}`, `resolve` | the version is the node's own; `/ipfs` paths only |
 //! | `add` | chunkers `size-N` only; no trickle, inline, nocopy, mode, mtime; hash SHA-256 |
-//! | `name/resolve` | records and linked domains that the node knows; nobody is asked |
+//! | `name/resolve` | records that the node knows, and linked domains as the gateway knows them |
 //! | `cat`, `get`, `ls`, `files/stat`, `refs` | what is here, nothing is fetched; `/ipfs` paths only; `get` does not compress |
 //! | `block/{put,get,stat}`, `dag/{put,get,import,export,resolve}` | SHA-256 and SHA-512; CAR version 1; `put` converts DAG-JSON and DAG-CBOR |
 //! | `pin/{add,ls,rm,update}` | `add` fetches what is missing; `rm` removes all pins of a CID, those of the pinning service too |
@@ -33,7 +33,7 @@ mod timeout;
 
 use crate::gateway::Gateway;
 use crate::pins::Pinner;
-use crate::segments::Store;
+use crate::store::Store;
 use axum::{
     Router,
     extract::Request,

@@ -18,18 +18,20 @@
 //! - Content that is pinned is named by [`pins::Pins::live`]; what removes blocks leaves it alone.
 //! - No file, DAG or upload is held in memory as a whole; every size, depth and count has a named limit.
 //!
-//! [`LocalBlocks`] and [`ObjectBlocks`] (a bucket of an S3-compatible store) keep the port of blocks alike.
+//! A [`Store`] is files of this machine ([`segments`]) or a bucket of an S3-compatible server ([`ObjectBlocks`]).
 //!
 //! Begin with [`segments`] for the disk format, [`unixfs`] for files, [`gateway`] for HTTP, [`pins`] for what is
 //! kept, [`upkeep`] for what goes, [`pieces`] for what providers keep, [`kubo`] for the RPC of IPFS tools.
 
 mod block;
+mod cache;
 mod flights;
 mod ipld;
 mod local;
 mod objects;
 mod problem;
 mod query;
+mod store;
 mod tables;
 mod varint;
 
@@ -47,5 +49,6 @@ pub mod upkeep;
 pub use crate::block::{BLOCK_BYTES_MAX, Block, BlockError};
 pub use crate::gateway::{Caching, Gateway, Place, Root, Site};
 pub use crate::local::{LocalBlobs, LocalBlocks};
-pub use crate::objects::{ObjectBlocks, S3, S3Error};
-pub use crate::segments::{Config, OpenError, Store};
+pub use crate::objects::{Credentials, ObjectBlocks, OpenBucketError, S3, S3Error};
+pub use crate::segments::{Config, OpenError};
+pub use crate::store::{Batches, Store};

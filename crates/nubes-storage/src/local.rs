@@ -1,7 +1,8 @@
 //! The storage ports on the local block store.
 
 use crate::block::{Block, BlockError};
-use crate::segments::{self, GetError, Store};
+use crate::segments::{self, GetError};
+use crate::store::Store;
 use crate::unixfs::{self, BuildError, File, ImportError, ReadError};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -64,8 +65,8 @@ impl Blocks for LocalBlocks {
     }
 
     async fn length(&self, cid: &Cid) -> Result<Option<u64>, ReadBlockError> {
-        if self.store.has(cid).map_err(unreadable)? {
-            self.store.length(cid).map_err(unreadable)
+        if self.store.has(cid).await.map_err(unreadable)? {
+            self.store.length(cid).await.map_err(unreadable)
         } else {
             Ok(None)
         }
@@ -78,7 +79,7 @@ impl Blocks for LocalBlocks {
     }
 }
 
-fn unreadable(error: GetError) -> ReadBlockError {
+pub(crate) fn unreadable(error: GetError) -> ReadBlockError {
     let source = match error {
         GetError::Read { source } => source,
         other => io::Error::other(other),
@@ -95,7 +96,7 @@ pub(crate) const fn untrue(error: &BlockError) -> PutBlocksError {
     PutBlocksError::Untrue { cid: *cid, what }
 }
 
-fn put_blocks_error(error: segments::PutError) -> PutBlocksError {
+pub(crate) fn put_blocks_error(error: segments::PutError) -> PutBlocksError {
     match error {
         segments::PutError::Closed => PutBlocksError::Closed,
         other => PutBlocksError::Write { source: unwritten(other) },
@@ -140,7 +141,8 @@ fn get_error(cid: Cid, error: ReadError) -> port::GetError {
 #[cfg(test)]
 mod tests {
     use super::{LocalBlobs, LocalBlocks};
-    use crate::segments::{Config, Store};
+    use crate::segments::Config;
+    use crate::store::Store;
     use bytes::Bytes;
     use cid::Cid;
     use nubes_base::port::{Blobs, GetError};

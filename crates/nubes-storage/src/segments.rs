@@ -29,8 +29,6 @@
 
 mod backing;
 mod backup;
-mod batch;
-mod cache;
 mod collect;
 mod disk;
 mod end;
@@ -46,9 +44,9 @@ mod version;
 mod writer;
 
 use crate::block::{self, Block};
+use crate::cache::Cache;
 use crate::flights::Flights;
 use bytes::Bytes;
-use cache::Cache;
 use cid::Cid;
 use disk::{Disk, RealDisk};
 use end::End;
@@ -75,10 +73,9 @@ use tokio::{
 use writer::{Parts, Put, Request, Writer};
 
 pub use backup::Backup;
-pub use batch::Batches;
 pub use collect::{Collected, Stats};
 pub use erase::Erased;
-pub use errors::{Damage, GetError, MaintainError, OpenError, PutError};
+pub use errors::{Damage, GetError, MaintainError, OpenError, Place, PutError};
 pub use recovery::Recovery;
 pub use scan::Stretch;
 pub use scrub::{DAMAGES_MAX, Scrub};
@@ -348,8 +345,8 @@ impl Inner {
 
     fn load_at(&self, cid: &Cid, location: Location) -> Result<Bytes, GetError> {
         let Location { segment, offset, .. } = location;
-        let damage =
-            |what| GetError::Corrupt { damage: Box::new(Damage { cid: *cid, segment, offset, what }) };
+        let place = Place::Segment { segment, offset };
+        let damage = |what| GetError::Corrupt { damage: Box::new(Damage { cid: *cid, place, what }) };
         let bytes = match self.parts.segments.payload(location) {
             Ok(bytes) => Bytes::from(bytes),
             Err(source) if source.kind() == io::ErrorKind::UnexpectedEof => {

@@ -12,7 +12,8 @@ mod routes;
 use crate::block::inlined;
 use crate::ipns::Records;
 use crate::pins::{Pinner, Pins};
-use crate::segments::{Backup, Collected, GetError, MaintainError, Scrub, Stats, Store};
+use crate::segments::{Backup, Collected, GetError, MaintainError, Scrub, Stats};
+use crate::store::Store;
 use cid::Cid;
 use futures_util::TryStreamExt;
 use multihash::Multihash;
@@ -110,6 +111,10 @@ impl Upkeep {
     pub async fn backup(&self, dir: &Path) -> Result<Backup, UpkeepError> {
         if !dir.is_absolute() {
             return Err(UpkeepError::Relative { dir: dir.to_owned() });
+        }
+        if self.store().config().is_none() {
+            // Before the tables are copied: they alone would look like a backup.
+            return Err(MaintainError::NotHere { what: "a backup", engine: self.store().engine() }.into());
         }
         let (this, dir) = (self.clone(), dir.to_owned());
         self.alone(async move {

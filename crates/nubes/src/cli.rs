@@ -3,6 +3,7 @@
 mod market;
 mod store;
 
+use crate::node::storage::Engine;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
@@ -128,6 +129,9 @@ pub(crate) struct Dev {
     /// Storage providers of a new local network
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=50))]
     pub(crate) providers: u8,
+    /// Where blocks are kept: `segments`, or `s3://BUCKET/PREFIX` [default: as before, at first `segments`]
+    #[arg(long, value_name = "ENGINE")]
+    pub(crate) storage: Option<Engine>,
     /// Print the environment that other tools need, and exit
     #[arg(long)]
     pub(crate) print_env: bool,

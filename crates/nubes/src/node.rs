@@ -5,6 +5,7 @@
 
 mod api;
 pub(crate) mod config;
+mod dns;
 mod exchange;
 mod gateway;
 pub(crate) mod network;
@@ -14,6 +15,7 @@ pub(crate) mod provider;
 mod routing;
 pub(crate) mod running;
 pub(crate) mod signal;
+pub(crate) mod storage;
 
 use crate::{
     cli::Names,

@@ -267,4 +267,29 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "The request comes from a page in a browser, and the operator's API of the block store has no key.",
         "Use `nubes store` or another program on the node's machine.",
     ),
+    entry(
+        3056,
+        "not with this engine",
+        "The node's block store is in a bucket, and a backup is made by a store of segments.",
+        "Copy the bucket by what its server has for that; a copy of the node's `storage` folder has the pins and names.",
+    ),
+    entry(
+        3057,
+        "bucket cannot be opened",
+        "The server of the bucket does not answer, has no such bucket, or refuses the credentials.",
+        "Check `[storage]` in `node.toml`, and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the node's environment. The \
+         credentials need the right to list, read, write and delete. Make the bucket first.",
+    ),
+    entry(
+        3058,
+        "bucket is another node's",
+        "Another node keeps its blocks at this prefix; each would remove what the other keeps.",
+        "Use another prefix. If that node is gone for good, delete the object `owner` below the prefix and start again.",
+    ),
+    entry(
+        3059,
+        "domain name system does not answer",
+        "The gateway asked for the link of a domain, and the server of names did not answer in time or failed.",
+        "Try again later; check `[gateway] dns` in `node.toml`.",
+    ),
 ];

@@ -3,7 +3,7 @@
 use super::encode::{frame, header};
 use crate::block::inlined;
 use crate::ipld;
-use crate::segments::Store;
+use crate::store::Store;
 use crate::unixfs::{File, Kind, ReadError, Resolved, shard_blocks};
 use bytes::Bytes;
 use cid::Cid;

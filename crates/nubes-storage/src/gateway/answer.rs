@@ -11,7 +11,7 @@ use crate::block::RAW;
 use crate::car::{self, Selection};
 use crate::ipns::{Name, Record};
 use crate::problem::Problem;
-use crate::segments::Store;
+use crate::store::Store;
 use crate::unixfs::{self, File, ReadError};
 use axum::{body::Body, response::Response};
 use bytes::Bytes;

@@ -15,7 +15,7 @@
 //! A file that is not understood fails all requests to the site: its headers may be what protects the visitors.
 
 use crate::problem::Problem;
-use crate::segments::Store;
+use crate::store::Store;
 use crate::unixfs::{File, Kind, Resolved};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 

@@ -5,7 +5,7 @@
 //! are looked up, so a rule never hides content.
 
 use crate::problem::Problem;
-use crate::segments::Store;
+use crate::store::Store;
 use crate::unixfs::{File, Kind, Resolved};
 use http::StatusCode;
 

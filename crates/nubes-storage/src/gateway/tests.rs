@@ -4,12 +4,14 @@ mod content;
 mod denied;
 mod edge;
 mod hostile;
+mod linked;
 mod named;
 
-use super::Gateway;
+use super::{Gateway, Names};
 use crate::car::{Decoder, Item};
 use crate::ipns::{DomainMap, Records};
-use crate::segments::{Config, Store};
+use crate::segments::Config;
+use crate::store::Store;
 use crate::unixfs::{Hidden, import_directory};
 use axum::body;
 use bytes::Bytes;
@@ -52,7 +54,8 @@ fn fixture_with(map: &str) -> Fixture {
     let store = Store::open(dir.path(), Config::STANDARD).unwrap();
     let records = Records::open(&dir.path().join("names.redb")).unwrap();
     let domains = DomainMap::parse(map).unwrap();
-    let gateway = Gateway::new(store.clone(), domains, records.clone(), Arc::new(SystemClock), None);
+    let names = Names { domains, links: None, records: records.clone() };
+    let gateway = Gateway::new(store.clone(), names, Arc::new(SystemClock), None);
     Fixture { gateway, store, records, dir }
 }
 

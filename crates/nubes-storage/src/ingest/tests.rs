@@ -2,7 +2,8 @@ use super::{CIDS_MAX, IngestLimits, routes};
 use crate::block::{Block, RAW};
 use crate::car::{frame, header};
 use crate::pins::{NoPeers, Pinner, Pins};
-use crate::segments::{Config, Store};
+use crate::segments::Config;
+use crate::store::Store;
 use axum::{Router, body, body::Body};
 use bytes::Bytes;
 use cid::Cid;
@@ -118,7 +119,7 @@ async fn a_file_is_kept_under_the_cid_of_its_profile() {
     let (status, answer) = post(&router, "/api/v1/files", pieces(b"hello")).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     assert_eq!(answer, json!({ "cid": block(b"hello").cid().to_string(), "bytes": 5 }));
-    assert!(store.has(block(b"hello").cid()).unwrap());
+    assert!(store.has(block(b"hello").cid()).await.unwrap());
     let (status, answer) = post(&router, "/api/v1/files", pieces(&vec![0; 2_000_001])).await;
     assert_eq!((status.as_u16(), answer["code"].as_str().unwrap()), (413, "NX3013"));
 }

@@ -8,7 +8,7 @@ use super::{Rpc, lines};
 use crate::block::BLOCK_BYTES_MAX;
 use crate::car::{self, Decoder, Item, Scope, Selection};
 use crate::pins::{Mode, Status, Wish};
-use crate::segments::Batches;
+use crate::store::Batches;
 use crate::unixfs::{Kind, Resolved};
 use axum::{
     Json,

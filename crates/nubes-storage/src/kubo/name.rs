@@ -13,6 +13,6 @@ pub(super) async fn resolve(State(rpc): State<Rpc>, args: Args) -> Result<Respon
     let text = args.argument("name")?;
     let text = text.strip_prefix("/ipns/").or_else(|| text.strip_prefix("ipns://")).unwrap_or(text);
     let name = Name::parse(text.trim_end_matches('/')).map_err(RpcError::client)?;
-    let path = rpc.gateway.content_path(&name)?;
+    let path = rpc.gateway.content_path(&name).await?;
     lines::lines(stream::iter([Ok(json!({ "Path": path }))]).boxed()).await
 }

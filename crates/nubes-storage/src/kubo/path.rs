@@ -2,7 +2,7 @@
 
 use super::error::RpcError;
 use crate::ipld::{self, Codec, Step};
-use crate::segments::Store;
+use crate::store::Store;
 use crate::unixfs::{self, NAMES_MAX, Resolved};
 use cid::Cid;
 use std::fmt;

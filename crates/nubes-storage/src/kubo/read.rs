@@ -6,7 +6,7 @@ use super::path::ContentPath;
 use super::{Rpc, lines};
 use crate::block::DAG_PB;
 use crate::gateway;
-use crate::segments::Store;
+use crate::store::Store;
 use crate::unixfs::{self, Entry, File, Kind, ReadError, Resolved};
 use axum::{Json, extract::State, response::Response};
 use futures_util::{

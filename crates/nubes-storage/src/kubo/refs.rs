@@ -5,7 +5,7 @@ use super::error::RpcError;
 use super::{Rpc, lines};
 use crate::block::DAG_PB;
 use crate::ipld;
-use crate::segments::Store;
+use crate::store::Store;
 use axum::{extract::State, response::Response};
 use bytes::Bytes;
 use cid::Cid;

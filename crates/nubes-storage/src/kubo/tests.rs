@@ -4,10 +4,11 @@ mod pinning;
 
 use super::{About, routes};
 use crate::block::Block;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Names};
 use crate::ipns::{DomainMap, Records};
 use crate::pins::{NoPeers, Peers, Pinner, Pins};
-use crate::segments::{Config, Store};
+use crate::segments::Config;
+use crate::store::Store;
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -79,7 +80,8 @@ fn fixture_with(peers: impl FnOnce(&Store) -> Arc<dyn Peers>) -> Fixture {
     let records = Records::open(&dir.path().join("names.redb")).unwrap();
     let domains =
         DomainMap::parse(&format!("a.example:/ipfs/{LINKED}/deep,b.example:/ipns/a.example")).unwrap();
-    let gateway = Gateway::new(store.clone(), domains, records, Arc::new(SystemClock), None);
+    let gateway =
+        Gateway::new(store.clone(), Names { domains, links: None, records }, Arc::new(SystemClock), None);
     Fixture { store, pins, api: routes(pinner, gateway, about), _dir: dir }
 }
 

@@ -1,5 +1,5 @@
-use super::{ObjectBlocks, S3, client};
-use crate::{BLOCK_BYTES_MAX, LocalBlocks, segments::Config, segments::Store};
+use super::{Credentials, ObjectBlocks, OpenBucketError, S3, bucket::client};
+use crate::{BLOCK_BYTES_MAX, LocalBlocks, block::Block, segments::Config, segments::GetError, store::Store};
 use bytes::Bytes;
 use cid::Cid;
 use nubes_base::port::{Blocks, PutBlocksError};
@@ -92,11 +92,10 @@ async fn blocks_in_a_bucket_keep_the_laws_slow() {
     assert!(make_bucket(&server.url).await.starts_with("HTTP/1.1 200"), "the bucket is made");
     let settings = S3 {
         endpoint: Some(server.url.clone()),
-        region: "us-east-1".to_owned(),
+        region: Some("us-east-1".to_owned()),
         bucket: "blocks".to_owned(),
         prefix: "nubes/v1".to_owned(),
-        access_key_id: "id".to_owned(),
-        secret_access_key: "secret".to_owned(),
+        credentials: keys("secret"),
     };
     check(Arc::new(client(&settings).unwrap())).await;
     blocks_laws(async || ObjectBlocks::s3(&settings).unwrap()).await;
@@ -104,8 +103,105 @@ async fn blocks_in_a_bucket_keep_the_laws_slow() {
     let blocks = ObjectBlocks::s3(&settings).unwrap();
     blocks.put(vec![(cid, bytes.clone())]).await.unwrap();
     assert_eq!(blocks.get(&cid).await.unwrap(), Some(bytes));
-    let missing = ObjectBlocks::s3(&S3 { bucket: "none".to_owned(), ..settings }).unwrap();
-    assert!(matches!(missing.put(vec![raw("x")]).await, Err(PutBlocksError::Write { .. })));
+    looked_after(ObjectBlocks::s3(&S3 { prefix: "upkeep".to_owned(), ..settings.clone() }).unwrap()).await;
+    let missing = S3 { bucket: "none".to_owned(), ..settings.clone() };
+    let refused = ObjectBlocks::s3(&missing).unwrap().put(vec![raw("x")]).await;
+    assert!(matches!(refused, Err(PutBlocksError::Write { .. })));
+    let refused = ObjectBlocks::open_s3(&missing, "me").await;
+    assert!(matches!(&refused, Err(OpenBucketError::Missing { bucket }) if bucket == "none"), "{refused:?}");
+    ObjectBlocks::open_s3(&settings, "me").await.unwrap();
+    ObjectBlocks::open_s3(&settings, "me").await.unwrap();
+    let refused = ObjectBlocks::open_s3(&settings, "you").await;
+    assert!(matches!(refused, Err(OpenBucketError::Owned { .. })), "{refused:?}");
+}
+
+fn keys(secret: &str) -> Credentials {
+    Credentials::Keys { access_key_id: "id".to_owned(), secret_access_key: secret.to_owned() }
+}
+
+fn block(content: &[u8]) -> Block {
+    let (cid, bytes) = raw(content.to_vec());
+    Block::new(cid, bytes).unwrap()
+}
+
+/// Counting, checking, collecting and erasing, on a store that is empty.
+async fn looked_after(blocks: ObjectBlocks) {
+    let objects = Arc::clone(&blocks.objects);
+    let foreign = blocks.prefix.clone().join("owner");
+    objects.put(&foreign, Bytes::from_static(b"not a block").into()).await.unwrap();
+    let store = Store::in_bucket(blocks.cached(1 << 20));
+    let (kept, loose, rotten) = (block(b"kept"), block(b"loose!"), block(b"rotten"));
+    store.put_many(vec![kept.clone(), loose.clone(), rotten.clone()]).await.unwrap();
+    let stats = store.stats().await.unwrap();
+    assert_eq!((stats.blocks, stats.bytes, stats.stored_bytes), (3, 16, 16));
+    assert_eq!(store.get(kept.cid()).await.unwrap(), kept.bytes());
+    assert_eq!(store.get(rotten.cid()).await.unwrap(), rotten.bytes());
+    let named = ObjectBlocks::new(Arc::clone(&objects), foreign.as_ref().trim_end_matches("owner"));
+    objects.put(&named.key(rotten.cid().hash()), Bytes::from_static(b"??").into()).await.unwrap();
+    found_damaged(&store, &rotten).await;
+    removed(&store, [&kept, &loose]).await;
+    assert!(objects.head(&foreign).await.is_ok(), "what is no block is left alone");
+    let refused = store.backup(Path::new("/nowhere")).await.unwrap_err();
+    assert!(refused.to_string().contains("made by a store of segments"), "{refused}");
+}
+
+/// One of three is damaged.
+async fn found_damaged(store: &Store, rotten: &Block) {
+    let scrub = store.verify_all().await.unwrap();
+    assert_eq!((scrub.blocks, scrub.damaged_blocks, scrub.damaged[0].cid), (3, 1, *rotten.cid()));
+    assert!(!store.has(rotten.cid()).await.unwrap(), "it is asked for again");
+    assert!(matches!(store.get(rotten.cid()).await, Err(GetError::Corrupt { .. })), "not from memory");
+}
+
+/// One is collected, the other one erased; a third, that is damaged, is collected too.
+async fn removed(store: &Store, [kept, loose]: [&Block; 2]) {
+    let collected = store.collect(&|hash| hash == kept.cid().hash()).await.unwrap();
+    assert_eq!((collected.removed_blocks, collected.removed_bytes), (2, 8));
+    assert!(store.has(kept.cid()).await.unwrap() && !store.has(loose.cid()).await.unwrap());
+    assert!(matches!(store.get(loose.cid()).await, Err(GetError::NotFound { .. })), "not from memory");
+    assert_eq!(store.erase(kept.cid().hash()).await.unwrap().records, 1);
+    assert_eq!(store.erase(kept.cid().hash()).await.unwrap().records, 0);
+    assert!(matches!(store.get(kept.cid()).await, Err(GetError::NotFound { .. })), "not from memory");
+    assert_eq!(store.stats().await.unwrap().blocks, 0);
+}
+
+#[tokio::test]
+async fn a_store_of_objects_is_counted_checked_collected_and_erased_from() {
+    looked_after(ObjectBlocks::new(Arc::new(InMemory::new()), "blocks/v1")).await;
+}
+
+#[tokio::test]
+async fn what_is_put_while_a_collection_runs_stays() {
+    let objects = Arc::new(InMemory::new());
+    let store = Store::in_bucket(ObjectBlocks::new(objects, ""));
+    let (old, again) = (block(b"old"), block(b"again"));
+    store.put_many(vec![old.clone(), again.clone()]).await.unwrap();
+    // `keep` is asked after the collection began and before anything is removed.
+    let (putter, put) = (store.clone(), again.clone());
+    let keep = move |_: &_| {
+        futures_util::FutureExt::now_or_never(putter.put_many(vec![put.clone()])).unwrap().unwrap();
+        false
+    };
+    assert_eq!(store.collect(&keep).await.unwrap().removed_blocks, 1);
+    assert!(store.has(again.cid()).await.unwrap() && !store.has(old.cid()).await.unwrap());
+    store.collect(&|_| false).await.unwrap();
+    assert!(!store.has(again.cid()).await.unwrap(), "the next collection knows nothing of it");
+}
+
+#[tokio::test]
+async fn a_block_is_read_from_the_server_once() {
+    let objects = Arc::new(InMemory::new());
+    let blocks = ObjectBlocks::new(Arc::clone(&objects) as Arc<dyn ObjectStore>, "").cached(5);
+    let (cid, bytes) = raw("small");
+    let (large, larger) = raw("larger than the cache");
+    blocks.put(vec![(cid, bytes.clone()), (large, larger)]).await.unwrap();
+    for cid in [cid, large] {
+        assert!(blocks.get(&cid).await.unwrap().is_some());
+        objects.delete(&blocks.key(cid.hash())).await.unwrap();
+    }
+    assert_eq!(blocks.get(&cid).await.unwrap(), Some(bytes));
+    assert_eq!(blocks.get(&large).await.unwrap(), None);
+    assert_eq!(blocks.length(&cid).await.unwrap(), None, "whether it is there is asked of the server");
 }
 
 #[tokio::test]
@@ -154,11 +250,10 @@ async fn an_engine_can_be_exchanged_for_the_other() {
 async fn a_server_that_is_not_there_is_an_error_and_the_secret_stays_secret() {
     let settings = S3 {
         endpoint: Some("ftp://nowhere".to_owned()),
-        region: "eu-central-1".to_owned(),
+        region: Some("eu-central-1".to_owned()),
         bucket: "bucket".to_owned(),
         prefix: String::new(),
-        access_key_id: "id".to_owned(),
-        secret_access_key: "do not tell".to_owned(),
+        credentials: keys("do not tell"),
     };
     assert!(!format!("{settings:?}").contains("do not tell"));
     let blocks = ObjectBlocks::s3(&settings).unwrap();

@@ -1,7 +1,7 @@
 //! Every block that some pin keeps: what a garbage collector must leave alone.
 
 use super::{Met, Mode, PinError, Pins, Walk, WalkError};
-use crate::segments::Store;
+use crate::store::Store;
 use cid::Cid;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use multihash::Multihash;

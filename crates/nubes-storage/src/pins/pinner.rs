@@ -3,7 +3,7 @@
 use super::schedule::Schedule;
 use super::walk::survey_up_to;
 use super::{FetchError, Mode, Peers, Pin, PinError, PinId, Pins, Status, Wish, survey};
-use crate::segments::Store;
+use crate::store::Store;
 use cid::Cid;
 use futures_util::{StreamExt, future, stream::FuturesUnordered};
 use nubes_base::{Clock, chain};

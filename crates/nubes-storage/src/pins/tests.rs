@@ -5,7 +5,8 @@ mod walking;
 
 use super::{ConnectError, FetchError, Mode, NoPeers, OwnAddress, Peer, Peers, Pinner, Pins};
 use crate::block::{Block, RAW};
-use crate::segments::{Config, Store};
+use crate::segments::Config;
+use crate::store::Store;
 use async_trait::async_trait;
 use cid::Cid;
 use ipld_core::ipld::Ipld;

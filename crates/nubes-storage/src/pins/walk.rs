@@ -3,7 +3,8 @@
 use super::Mode;
 use crate::block::inlined;
 use crate::ipld;
-use crate::segments::{GetError, Store};
+use crate::segments::GetError;
+use crate::store::Store;
 use crate::unixfs::NodeError;
 use bytes::Bytes;
 use cid::Cid;
@@ -127,7 +128,7 @@ impl Walk {
             }
             // What a CID carries in itself is no block.
             if inlined(&cid).is_none() {
-                let is_here = self.store.has(&cid)?;
+                let is_here = self.store.has(&cid).await?;
                 if !is_here
                     && self.stops_at_damage
                     && let Err(error @ GetError::Corrupt { .. }) = self.store.get(&cid).await

@@ -2,17 +2,33 @@
 
 use super::FORMAT;
 use cid::Cid;
-use std::{io, path::PathBuf, sync::Arc};
+use std::{fmt, io, path::PathBuf, sync::Arc};
 
-/// A block whose bytes on disk are not what its CID says.
+/// A block whose stored bytes are not what its CID says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("block {cid} in segment {segment} at offset {offset} is damaged: {what}")]
+#[error("block {cid} in {place} is damaged: {what}")]
 pub struct Damage {
     pub cid: Cid,
-    pub segment: u32,
-    /// Where its record begins.
-    pub offset: u64,
+    pub place: Place,
     pub what: &'static str,
+}
+
+/// Where a block's bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Of a file of this machine; the offset is where its record begins.
+    Segment { segment: u32, offset: u64 },
+    /// Of a bucket.
+    Object { key: String },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Segment { segment, offset } => write!(f, "segment {segment} at offset {offset}"),
+            Self::Object { key } => write!(f, "object {key}"),
+        }
+    }
 }
 
 /// Why a store does not open.
@@ -114,4 +130,7 @@ pub enum MaintainError {
     /// A backup goes into a new folder. Name another, or delete what an unfinished backup left.
     #[error("{} holds segments already", dir.display())]
     Occupied { dir: PathBuf },
+    /// The engine does not do it. Use what the server has for it, or the segments.
+    #[error("{what} is made by a store of segments, and this one is in a {engine}")]
+    NotHere { what: &'static str, engine: &'static str },
 }

@@ -2,7 +2,7 @@
 
 use super::files::{self, Segments};
 use super::index::{Index, Location};
-use super::{Damage, GetError};
+use super::{Damage, GetError, Place};
 use crate::block::{self, RAW};
 use cid::Cid;
 use multihash::Multihash;
@@ -63,7 +63,7 @@ fn check(segments: &Segments, multihash: &[u8], location: Location) -> Option<Da
         segments.open_to_read(segment).and_then(|file| files::header_at(&*file, offset)).ok().flatten();
     // Without a header the codec is unknown; as a raw block the content can still be asked for.
     let cid = header.as_ref().map_or_else(|| Cid::new_v1(RAW, hash), |header| header.cid);
-    let damage = |cid, what| Some(Damage { cid, segment, offset, what });
+    let damage = |cid, what| Some(Damage { cid, place: Place::Segment { segment, offset }, what });
     let Ok(bytes) = segments.payload(location) else { return damage(cid, "the record cannot be read") };
     if block::hashes_to(&hash, &bytes) != Ok(true) {
         return damage(Cid::new_v1(cid.codec(), hash), "the payload does not match the hash");

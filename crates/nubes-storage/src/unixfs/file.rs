@@ -3,7 +3,8 @@
 use super::DEPTH_MAX;
 use super::node::{FileNode, Node, NodeError, decode};
 use crate::block::RAW;
-use crate::segments::{GetError, Store};
+use crate::segments::GetError;
+use crate::store::Store;
 use bytes::Bytes;
 use cid::Cid;
 use futures_util::{
@@ -27,7 +28,7 @@ impl File {
     /// The file behind `cid`. Reads at most its first block.
     pub async fn open(store: &Store, cid: Cid) -> Result<Self, ReadError> {
         if cid.codec() == RAW {
-            let size = store.length(&cid)?.ok_or(GetError::NotFound { cid })?;
+            let size = store.length(&cid).await?.ok_or(GetError::NotFound { cid })?;
             return Ok(Self::known(store, cid, size));
         }
         match decode(&cid, store.get(&cid).await?)? {

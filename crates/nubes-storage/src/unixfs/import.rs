@@ -2,7 +2,8 @@
 
 use super::build::{BuildError, Built, Hidden, build_directory, build_file};
 use crate::block::Block;
-use crate::segments::{Batches, PutError, Store};
+use crate::segments::PutError;
+use crate::store::{Batches, Store};
 use bytes::{Buf, Bytes};
 use futures_util::{Stream, StreamExt};
 use std::{

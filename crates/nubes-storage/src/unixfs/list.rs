@@ -2,7 +2,7 @@
 
 use super::node::{Link, Node, NodeError, Shard, decode};
 use super::{DEPTH_MAX, ReadError};
-use crate::segments::Store;
+use crate::store::Store;
 use cid::Cid;
 
 /// A name in a directory.

@@ -5,7 +5,8 @@ use super::node::{Link, Node, NodeError, Shard, decode};
 use super::{DEPTH_MAX, ReadError};
 use crate::block::RAW;
 use crate::ipld::{self, Codec, Step};
-use crate::segments::{GetError, Store};
+use crate::segments::GetError;
+use crate::store::Store;
 use bytes::Bytes;
 use cid::Cid;
 
@@ -82,7 +83,7 @@ async fn entry(
 /// What `cid` is, by its block.
 pub(crate) async fn kind(store: &Store, cid: &Cid) -> Result<Kind, ReadError> {
     if cid.codec() == RAW {
-        let size = store.length(cid)?.ok_or(GetError::NotFound { cid: *cid })?;
+        let size = store.length(cid).await?.ok_or(GetError::NotFound { cid: *cid })?;
         return Ok(Kind::File { size });
     }
     match decode(cid, store.get(cid).await?) {

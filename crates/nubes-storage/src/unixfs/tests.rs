@@ -4,7 +4,8 @@ use super::{
 };
 use crate::block::{Block, DAG_PB};
 use crate::car::{self, Scope, Selection};
-use crate::segments::{Config, GetError, Store};
+use crate::segments::{Config, GetError};
+use crate::store::Store;
 use bytes::Bytes;
 use cid::Cid;
 use futures_util::{StreamExt, TryStreamExt, stream};

@@ -51,6 +51,7 @@ impl From<UpkeepError> for Problem {
             UpkeepError::Folder { .. }
             | UpkeepError::Names { .. }
             | UpkeepError::Store(MaintainError::Io { .. }) => (StatusCode::INTERNAL_SERVER_ERROR, 3054),
+            UpkeepError::Store(MaintainError::NotHere { .. }) => (StatusCode::NOT_IMPLEMENTED, 3056),
             UpkeepError::Pins(error) => return error.into(),
             UpkeepError::Store(MaintainError::Write(error)) => return error.into(),
             UpkeepError::Store(MaintainError::Read(error)) => return error.into(),

@@ -7,8 +7,9 @@
 //! | `POST /api/v1/store/check` | | a CHECK |
 //! | `POST /api/v1/store/backup` | `{"dir"}`, on the node's machine | `{"dir", "blocks", "segments", "bytes"}` |
 //!
-//! A STATUS is `{"blocks", "bytes", "segments", "storedBytes", "unusedBytes", "bytesMax", "freeBytesMin", "pins", "lastCheck"}`,
-//! without a quota with null as `bytesMax`. `lastCheck` is a CHECK or null.
+//! A STATUS is `{"engine", "blocks", "bytes", "segments", "storedBytes", "unusedBytes", "bytesMax", "freeBytesMin", "pins",
+//! "lastCheck"}`, without a quota with null as `bytesMax`. `lastCheck` is a CHECK or null. The `engine` is `segments` or
+//! `bucket`; a bucket has no segments and no backup, and null as `bytesMax` and `freeBytesMin`.
 //! A CHECK is `{"at", "blocks", "bytes", "damagedBlocks", "damaged": [{"cid", "what"}]}`.
 //! `unusedBytes` are those of removed blocks in segments that are more than half kept; a later collection frees them.
 //!
@@ -64,15 +65,17 @@ async fn refuse_browsers(request: Request, next: Next) -> Response {
 
 async fn status(State(upkeep): State<Upkeep>) -> Result<Json<Value>, Problem> {
     let Status { stats, pins, last_check } = upkeep.status().await?;
-    let Config { stored_bytes_max, free_bytes_min, .. } = upkeep.store().config();
+    let sizes = upkeep.store().config();
+    let quota = sizes.map(|Config { stored_bytes_max, .. }| stored_bytes_max);
     Ok(Json(json!({
+        "engine": upkeep.store().engine(),
         "blocks": stats.blocks,
         "bytes": stats.bytes,
         "segments": stats.segments,
         "storedBytes": stats.stored_bytes,
         "unusedBytes": unused(&stats),
-        "bytesMax": (stored_bytes_max != u64::MAX).then_some(stored_bytes_max),
-        "freeBytesMin": free_bytes_min,
+        "bytesMax": quota.filter(|bytes| *bytes != u64::MAX),
+        "freeBytesMin": sizes.map(|sizes| sizes.free_bytes_min),
         "pins": pins,
         "lastCheck": last_check.as_ref().map(document),
     })))

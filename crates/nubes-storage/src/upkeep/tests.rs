@@ -4,7 +4,8 @@ use crate::car::{frame, header};
 use crate::ingest::{self, IngestLimits};
 use crate::ipns::Records;
 use crate::pins::{NoPeers, Pinner, Pins};
-use crate::segments::{Config, Store};
+use crate::segments::Config;
+use crate::store::Store;
 use axum::{Router, body, body::Body};
 use bytes::Bytes;
 use cid::Cid;
@@ -86,8 +87,8 @@ async fn a_collection_keeps_what_was_added_with_a_pin_and_removes_the_rest() {
     let (status, freed) = post(&router, "/api/v1/store/collect", "").await;
     assert_eq!((status, &freed["removedBlocks"]), (StatusCode::OK, &json!(1)), "{freed}");
     assert!(freed["freedBytes"].as_u64().unwrap() >= 50_000, "{freed}");
-    assert!(store.has(leaf.cid()).unwrap() && store.has(root.cid()).unwrap());
-    assert!(!store.has(lone.cid()).unwrap());
+    assert!(store.has(leaf.cid()).await.unwrap() && store.has(root.cid()).await.unwrap());
+    assert!(!store.has(lone.cid()).await.unwrap());
 }
 
 #[tokio::test]
@@ -120,10 +121,10 @@ async fn pins_of_other_names_stay_when_one_goes() {
     assert_eq!(remove("app:a").await, StatusCode::OK);
     assert_eq!(remove("app:a").await, StatusCode::NOT_FOUND);
     upkeep.collect().await.unwrap();
-    assert!(store.has(leaf.cid()).unwrap());
+    assert!(store.has(leaf.cid()).await.unwrap());
     assert_eq!(remove("app:b").await, StatusCode::OK);
     upkeep.collect().await.unwrap();
-    assert!(!store.has(leaf.cid()).unwrap());
+    assert!(!store.has(leaf.cid()).await.unwrap());
 }
 
 #[tokio::test]
@@ -139,7 +140,7 @@ async fn a_damaged_block_is_named_and_mended_by_adding_it_again() {
     let (status, check) = post(&router, "/api/v1/store/check", "").await;
     assert_eq!((status, &check["damagedBlocks"]), (StatusCode::OK, &json!(1)), "{check}");
     assert_eq!(check["damaged"][0]["cid"], leaf.cid().to_string());
-    assert!(!store.has(leaf.cid()).unwrap());
+    assert!(!store.has(leaf.cid()).await.unwrap());
     let (_, status) = call(&router, Request::get("/api/v1/store").body(Body::empty()).unwrap()).await;
     assert_eq!(status["lastCheck"], check);
     assert_eq!((&status["bytesMax"], &status["pins"]), (&Value::Null, &json!(1)));
@@ -165,11 +166,11 @@ async fn a_collection_removes_nothing_while_a_pinned_block_is_damaged() {
     let (status, problem) = post(&router, "/api/v1/store/collect", "").await;
     assert_eq!((status, &problem["code"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("NX3052")));
     assert!(problem["detail"].as_str().unwrap().contains(&root.cid().to_string()), "{problem}");
-    assert!(store.has(leaf.cid()).unwrap());
+    assert!(store.has(leaf.cid()).await.unwrap());
     post(&router, "/api/v1/car", car(&root, &[&root])).await;
     let (status, answer) = post(&router, "/api/v1/store/collect", "").await;
     assert_eq!(status, StatusCode::OK, "{answer}");
-    assert!(store.has(leaf.cid()).unwrap() && store.has(root.cid()).unwrap());
+    assert!(store.has(leaf.cid()).await.unwrap() && store.has(root.cid()).await.unwrap());
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::{
     failure::{Exit, Failure},
     manifest::{FILE_NAME, Manifest},
     node::{
-        network::{Ports, Shape, init},
+        network::{Ports, Shape, init, keep_in},
         running::{Running, is_provider},
         signal,
     },
@@ -35,6 +35,10 @@ pub(super) async fn run(args: Dev, output: Output) -> Result<(), Failure> {
     let manifest = find_app(&args)?;
     let data = data_dir(&args, manifest.as_ref())?;
     let dirs = network(&args, &data)?;
+    if let (Some(engine), Some(first)) = (&args.storage, dirs.first()) {
+        // The other validators keep no content.
+        keep_in(first, engine)?;
+    }
     let mut nodes = Vec::new();
     let mut providers = Providers::default();
     for dir in dirs {

@@ -15,9 +15,8 @@ use cid::Cid;
 use futures_util::{Stream, StreamExt, TryStreamExt, future::join, stream};
 use indicatif::ProgressBar;
 use nubes_storage::{
-    Block, Config, Store,
+    Batches, Block, Config, Store,
     car::{self, Decoder, Item, Scope, Selection},
-    segments::Batches,
     unixfs::{ExtractError, Extraction, resolve},
 };
 use serde_json::json;

@@ -26,18 +26,22 @@ async fn status(door: &Door, output: Output) -> Result<(), Failure> {
         Some(check) => format!("{} of {} damaged", number(check, "damagedBlocks"), number(check, "blocks")),
         None => "not since the start".to_owned(),
     };
+    let place = if status.get("engine").and_then(Value::as_str) == Some("bucket") {
+        format!("bucket    {} bytes; its server has limits of its own", number(&status, "storedBytes"))
+    } else {
+        format!(
+            "on disk   {} bytes in {} segments, {} bytes of them without use, {quota}\n\
+             reserve   {} bytes of the disk stay free",
+            number(&status, "storedBytes"),
+            number(&status, "segments"),
+            number(&status, "unusedBytes"),
+            number(&status, "freeBytesMin"),
+        )
+    };
     let text = format!(
-        "blocks    {}, {} bytes\n\
-         on disk   {} bytes in {} segments, {} bytes of them without use, {quota}\n\
-         reserve   {} bytes of the disk stay free\n\
-         pins      {}\n\
-         checked   {checked}",
+        "blocks    {}, {} bytes\n{place}\npins      {}\nchecked   {checked}",
         number(&status, "blocks"),
         number(&status, "bytes"),
-        number(&status, "storedBytes"),
-        number(&status, "segments"),
-        number(&status, "unusedBytes"),
-        number(&status, "freeBytesMin"),
         number(&status, "pins"),
     );
     output.result(&text, &status);

@@ -2,6 +2,7 @@
 //!
 //! `node.toml` holds no secret; the validator's keys are in a file of their own, readable by their owner only.
 
+use super::{dns, storage::StorageFile};
 use crate::{
     cli::Names,
     failure::{Exit, Failure},
@@ -9,9 +10,7 @@ use crate::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     net::SocketAddr,
-    num::NonZeroU16,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 pub(crate) const FILE_NAME: &str = "node.toml";
@@ -45,36 +44,6 @@ pub(crate) struct NodeFile {
     pub(crate) gateway: Option<GatewayFile>,
 }
 
-/// `[storage]`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct StorageFile {
-    /// The block store's files are not longer than this, and what would make them longer is refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) bytes_max: Option<u64>,
-    /// As much of the disk stays free.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) free_bytes_min: Option<u64>,
-    /// Days between two checks of all blocks; the first one is ten minutes after the start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) check_days: Option<NonZeroU16>,
-}
-
-impl StorageFile {
-    pub(crate) fn sizes(self) -> nubes_storage::Config {
-        let standard = nubes_storage::Config::STANDARD;
-        nubes_storage::Config {
-            stored_bytes_max: self.bytes_max.unwrap_or(standard.stored_bytes_max),
-            free_bytes_min: self.free_bytes_min.unwrap_or(standard.free_bytes_min),
-            ..standard
-        }
-    }
-
-    pub(crate) fn check_period(self) -> Option<Duration> {
-        self.check_days.map(|days| Duration::from_hours(24 * u64::from(days.get())))
-    }
-}
-
 /// `[exchange]`: one address for each transport; without any the node only dials.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -95,6 +64,9 @@ pub(crate) struct GatewayFile {
     /// List of what is not served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) deny: Option<PathBuf>,
+    /// Who is asked for the links of domains that no map has: `system` or an address; absent: nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dns: Option<dns::Server>,
 }
 
 /// `committee.toml`: who validates, and the public part of their common key.
@@ -123,10 +95,22 @@ pub(crate) struct NodeConfig {
 
 impl NodeConfig {
     pub(crate) fn read(dir: &Path) -> Result<Self, Failure> {
-        let file = read_toml(&dir.join(FILE_NAME))?;
+        let file = Self::read_file(dir)?;
         let config = Self { dir: dir.to_owned(), file };
         config.check()?;
         Ok(config)
+    }
+
+    /// The file alone; it says nothing that it may not say.
+    pub(crate) fn read_file(dir: &Path) -> Result<NodeFile, Failure> {
+        let path = dir.join(FILE_NAME);
+        let file: NodeFile = read_toml(&path)?;
+        if let Some(storage) = &file.storage {
+            storage.check().map_err(|source| {
+                Failure::new(1014, Exit::Usage, format!("{} is not valid", path.display())).because(source)
+            })?;
+        }
+        Ok(file)
     }
 
     /// A path of the file, resolved.

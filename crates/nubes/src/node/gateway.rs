@@ -1,6 +1,6 @@
 //! The front door of a node and what is behind it: storage, functions, sites.
 
-use super::{api, config::NodeFile, exchange, pinning, port_taken, routing};
+use super::{api, config::NodeFile, dns::Dns, exchange, pinning, port_taken, routing};
 use crate::{
     cli::Names,
     client::{ExchangeInfo, NodeInfo, RpcUrls},
@@ -17,7 +17,7 @@ use nubes_exchange::Exchange;
 use nubes_ledger::{Chain, Genesis, LocalLedger, Pool, rpc};
 use nubes_storage::{
     LocalBlobs, Place, Root, Site, Store,
-    gateway::{self, DenyList},
+    gateway::{self, DenyList, Links},
     ingest,
     ipns::{self, DomainMap, Records},
     pins::Pinner,
@@ -55,11 +55,8 @@ impl Gateway {
         (rpc, genesis): (Option<&rpc::Server>, &Genesis),
         names: &Names,
     ) -> Result<Self, Failure> {
-        let (dir, storage) = (data.join("storage"), file.storage.unwrap_or_default());
-        let store = tokio::task::spawn_blocking(move || Store::open(&dir, storage.sizes())).await;
-        let store =
-            store.map_err(|source| Failure::new(1024, Exit::Failure, "opening stopped").because(source))?;
-        let store = store.map_err(storage_failure)?;
+        let storage = file.storage.clone().unwrap_or_default();
+        let store = Box::pin(storage.open(&data.join("storage"))).await?;
         let blobs = Arc::new(LocalBlobs::new(store.clone()));
         let runtime = Runtime::start(
             RuntimeConfig::standard(data.join("compute")),
@@ -75,8 +72,11 @@ impl Gateway {
         let deny = deny_list(names, &clock)?;
         let files = gateway::Gateway::new(
             store.clone(),
-            domain_map(names)?,
-            records.clone(),
+            gateway::Names {
+                domains: domain_map(names)?,
+                links: links(file, &clock)?,
+                records: records.clone(),
+            },
             Arc::clone(&clock),
             deny,
         );
@@ -143,15 +143,20 @@ fn domain_map(names: &Names) -> Result<DomainMap, Failure> {
         .map_err(|source| Failure::new(1014, Exit::Usage, "the map of domains is not valid").because(source))
 }
 
+/// Links of domains, if the file says who is asked for them.
+fn links(file: &NodeFile, clock: &Arc<dyn Clock>) -> Result<Option<Links>, Failure> {
+    let Some(server) = file.gateway.as_ref().and_then(|gateway| gateway.dns) else { return Ok(None) };
+    let dns = Dns::new(server).map_err(|source| {
+        Failure::new(1014, Exit::Usage, format!("the server of names `{server}` cannot be used"))
+            .because(source)
+    })?;
+    Ok(Some(Links::new(Arc::new(dns), Arc::clone(clock))))
+}
+
 fn deny_list(names: &Names, clock: &Arc<dyn Clock>) -> Result<Option<DenyList>, Failure> {
     let open = |path: &PathBuf| DenyList::open(path, Arc::clone(clock));
     let opened = names.deny.as_ref().map(open).transpose();
     opened.map_err(|source| Failure::new(1014, Exit::Usage, "the deny list cannot be used").because(source))
-}
-
-fn storage_failure(error: nubes_storage::OpenError) -> Failure {
-    let code = if matches!(error, nubes_storage::OpenError::Locked { .. }) { 1012 } else { 3019 };
-    Failure::new(code, Exit::Failure, "the block store cannot be opened").because(error)
 }
 
 fn info(
@@ -220,7 +225,7 @@ impl Sites for LocalSites {
         self.0.serve_domain(host, &request.into_parts().0).await
     }
 
-    fn has_domain(&self, host: &str) -> bool {
-        self.0.has_domain(host)
+    async fn has_domain(&self, host: &str) -> bool {
+        self.0.has_domain(host).await
     }
 }

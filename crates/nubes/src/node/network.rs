@@ -3,8 +3,11 @@
 //! Keys come from a trusted dealer on this machine. Key files are readable by their owner only.
 
 use super::{
-    config::{CommitteeFile, ExchangeFile, FILE_NAME, NodeFile, ValidatorFile, read_toml, write_toml},
+    config::{
+        CommitteeFile, ExchangeFile, FILE_NAME, NodeConfig, NodeFile, ValidatorFile, read_toml, write_toml,
+    },
     provider::config::{LedgerFile, ProviderFile, ProviderNodeFile},
+    storage::Engine,
 };
 use crate::failure::{Exit, Failure};
 use alloy_primitives::{Address, hex};
@@ -214,7 +217,8 @@ pub(crate) fn reopen(dir: &Path, base: u16) -> Result<Vec<PathBuf>, Failure> {
         let mut file = ports.file(index)?;
         member.address = file.listen;
         let node = dir.join(&file.name);
-        file.storage = read_toml::<NodeFile>(&node.join(FILE_NAME))?.storage;
+        let former = NodeConfig::read_file(&node)?;
+        (file.storage, file.gateway) = (former.storage, former.gateway);
         write_toml(&node.join(FILE_NAME), &file)?;
         nodes.push(node);
     }
@@ -228,6 +232,14 @@ pub(crate) fn reopen(dir: &Path, base: u16) -> Result<Vec<PathBuf>, Failure> {
     }
     write_toml(&dir.join(COMMITTEE_FILE), &committee)?;
     Ok(nodes)
+}
+
+/// Has a node keep its blocks elsewhere. What it has stays where it is.
+pub(crate) fn keep_in(dir: &Path, engine: &Engine) -> Result<(), Failure> {
+    let mut file = NodeConfig::read_file(dir)?;
+    let storage = file.storage.get_or_insert_default();
+    storage.engine = Some(engine.clone());
+    write_toml(&dir.join(FILE_NAME), &file)
 }
 
 /// A provider keeps what its file says of the offer; where it answers and where the ledger is may change.
@@ -385,6 +397,11 @@ mod tests {
         let storage = NodeConfig::read(&nodes[0]).unwrap().file.storage.unwrap();
         assert_eq!((storage.sizes().stored_bytes_max, storage.sizes().free_bytes_min), (1_000_000, 0));
         assert_eq!(storage.check_period().unwrap().as_secs(), 7 * 86_400);
+        write("access_key_id = \"do not tell\"");
+        for refused in [reopen(&net, 9080).map(drop), NodeConfig::read(&nodes[0]).map(drop)] {
+            let said = refused.unwrap_err().to_json().to_string();
+            assert!(said.contains("AWS_ACCESS_KEY_ID") && !said.contains("do not tell"), "{said}");
+        }
         for wrong in ["bytes = 1", "check_days = 0", "bytes_max = -1", "bytes_max = \"1 GiB\""] {
             write(wrong);
             NodeConfig::read(&nodes[0]).unwrap_err();
@@ -394,6 +411,19 @@ mod tests {
         std::fs::write(&path, format!("{text}\n[storage]\ncheck_days = 7\n")).unwrap();
         let error = NodeConfig::read(&nodes[1]).unwrap_err();
         assert!(error.to_string().contains("`storage` needs `door`"), "{error}");
+    }
+
+    #[test]
+    fn the_settings_of_the_gateway_move_along() {
+        let dir = tempfile::tempdir().unwrap();
+        let net = dir.path().join("net");
+        let nodes = init(&net, &shape(1, 0, Ports::Development { base: 8080 })).unwrap();
+        let path = nodes[0].join("node.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{text}\n[gateway]\ndeny = \"list\"\n")).unwrap();
+        reopen(&net, 9080).unwrap();
+        let gateway = NodeConfig::read(&nodes[0]).unwrap().file.gateway.unwrap();
+        assert_eq!(gateway.deny.as_deref(), Some("list".as_ref()));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::{Answer, respond, stream_body, value};
 use crate::problem::Problem;
-use crate::segments::Store;
+use crate::store::Store;
 use crate::unixfs::{self, File, Kind, NodeError, ReadError};
 use axum::{body::Body, response::Response};
 use bytes::Bytes;

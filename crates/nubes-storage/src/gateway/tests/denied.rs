@@ -1,7 +1,7 @@
 //! The deny list: every address that leads to what is on it, and changes of the list.
 
 use super::{Fixture, fixture, request};
-use crate::gateway::{Caching, DenyList, DenyListError, Gateway, Place, Root, Site};
+use crate::gateway::{Caching, DenyList, DenyListError, Gateway, Names, Place, Root, Site};
 use crate::ipns::{DomainMap, Name};
 use cid::{Cid, multibase::Base};
 use http::{Method, StatusCode};
@@ -47,8 +47,7 @@ async fn listed(rules: impl FnOnce(&Fixture, Cid) -> String) -> Listed {
     let domains = DomainMap::parse(&format!("site.example.org:/ipfs/{root}")).unwrap();
     fixture.gateway = Gateway::new(
         fixture.store.clone(),
-        domains,
-        fixture.records.clone(),
+        Names { domains, links: None, records: fixture.records.clone() },
         Arc::clone(&clock) as _,
         Some(deny),
     );

@@ -172,7 +172,8 @@ async fn names_have_hosts_of_their_own() {
         (StatusCode::MOVED_PERMANENTLY, &*format!("http://{ED25519}.ipns.example.com/"))
     );
     assert!(
-        fixture.gateway.has_domain("test.example.org") && !fixture.gateway.has_domain("other.example.org")
+        fixture.gateway.has_domain("test.example.org").await
+            && !fixture.gateway.has_domain("other.example.org").await
     );
     let (parts, _) = request(Method::GET, "/", &[]).into_parts();
     assert_eq!(got(fixture.gateway.serve_domain("test.example.org", &parts).await).await.text(), "hello\n");

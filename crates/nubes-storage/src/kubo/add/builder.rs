@@ -2,7 +2,8 @@
 
 use super::{Fate, Options, RpcError};
 use crate::block::Block;
-use crate::segments::{PutError, Store};
+use crate::segments::PutError;
+use crate::store::Store;
 use crate::unixfs::{AddedFile, Batch, BuildError, FileBuilder, Layout};
 use bytes::{Buf, Bytes};
 use cid::Cid;

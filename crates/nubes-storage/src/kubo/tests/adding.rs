@@ -88,7 +88,7 @@ async fn a_wrapped_upload_has_one_root_and_an_upload_may_be_hashed_only() {
     assert_eq!(hashed.len(), 2);
     for line in hashed {
         let cid = Cid::try_from(line["Hash"].as_str().unwrap()).unwrap();
-        assert!(!fixture.store.has(&cid).unwrap() && fixture.pins.of(&cid).unwrap().is_empty());
+        assert!(!fixture.store.has(&cid).await.unwrap() && fixture.pins.of(&cid).unwrap().is_empty());
     }
 }
 

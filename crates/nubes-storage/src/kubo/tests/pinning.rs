@@ -1,7 +1,7 @@
 use super::{Fixture, file, fixture, fixture_with, node};
 use crate::block::Block;
 use crate::pins::{ConnectError, FetchError, Mode, OwnAddress, Peer, Peers, Status, Wish};
-use crate::segments::Store;
+use crate::store::Store;
 use async_trait::async_trait;
 use cid::Cid;
 use ipld_core::ipld::Ipld;
@@ -124,7 +124,7 @@ async fn what_is_missing_is_fetched_level_by_level_before_it_is_pinned() {
     let has = vec![leaf.clone(), middle, root.clone(), gap.clone()];
     let fixture = fixture_with(|store| Arc::new(Stingy { store: store.clone(), has }));
     fixture.call(&format!("pin/add?arg={}", root.cid())).await.json();
-    assert!(fixture.store.has(leaf.cid()).unwrap());
+    assert!(fixture.store.has(leaf.cid()).await.unwrap());
     assert_eq!(fixture.pins.of(root.cid()).unwrap()[0].status, Status::Pinned);
     let refusal = fixture.call(&format!("pin/add?arg={}", gap.cid())).await.refusal(500);
     assert!(refusal.contains("nobody has it"), "{refusal}");

@@ -59,7 +59,7 @@ async fn what_is_here_is_pinned_at_once_and_the_rest_is_fetched() {
     let running = Running::start(&pinner);
     let pin = fixture.until(pin.id, |pin| !pin.status.is_waiting()).await;
     assert_eq!((pin.status, pin.details), (Status::Pinned, None));
-    assert!(fixture.store.has(leaf.cid()).unwrap());
+    assert!(fixture.store.has(leaf.cid()).await.unwrap());
     assert_eq!(*met.lock(), ["/ip4/192.0.2.7/tcp/1"]);
     running.stop().await;
 }

@@ -1,7 +1,8 @@
 use super::{ExtractError, Extraction, UnpackError};
 use crate::block::{Block, DAG_PB};
 use crate::car::{self, Decoder, Item, Scope, Selection};
-use crate::segments::{Config, Store};
+use crate::segments::Config;
+use crate::store::Store;
 use crate::unixfs::{Hidden, import_directory, import_file, resolve};
 use bytes::Bytes;
 use cid::Cid;

@@ -1,7 +1,8 @@
 //! Storing many blocks that come one by one, with bounded memory.
 
-use super::{PutError, Store, Ticket};
+use super::{Store, Ticket};
 use crate::block::Block;
+use crate::segments::PutError;
 use std::{collections::VecDeque, mem};
 
 /// Blocks are handed to the writer in batches of this size.

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 type Key = Multihash<64>;
 
-pub(super) struct Cache {
+pub(crate) struct Cache {
     // A lock and not a task: the gateway looks here on every request, and a round trip would cost more than the rest.
     blocks: Mutex<Blocks>,
     bytes_max: usize,
@@ -19,15 +19,15 @@ struct Blocks {
 }
 
 impl Cache {
-    pub(super) fn new(bytes_max: usize) -> Self {
+    pub(crate) fn new(bytes_max: usize) -> Self {
         Self { blocks: Mutex::new(Blocks { by_hash: LruCache::unbounded(), bytes: 0 }), bytes_max }
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<Bytes> {
+    pub(crate) fn get(&self, key: &Key) -> Option<Bytes> {
         self.blocks.lock().by_hash.get(key).cloned()
     }
 
-    pub(super) fn insert(&self, key: Key, block: Bytes) {
+    pub(crate) fn insert(&self, key: Key, block: Bytes) {
         if block.len() > self.bytes_max {
             return;
         }
@@ -42,7 +42,7 @@ impl Cache {
         }
     }
 
-    pub(super) fn remove(&self, key: &Key) {
+    pub(crate) fn remove(&self, key: &Key) {
         let mut blocks = self.blocks.lock();
         if let Some(gone) = blocks.by_hash.pop(key) {
             blocks.bytes -= gone.len();
