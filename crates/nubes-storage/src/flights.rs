@@ -2,6 +2,9 @@
 //!
 //! Who asks first works, who asks while the work goes on waits for it. An error is not shared: the next who waits tries for
 //! himself, and so he does if the first gives up. Nothing is remembered once nobody waits.
+//!
+//! Who works holds up all who wait until he is polled to the end. Who may not be, such as a part of a body whose client does
+//! not read, joins in a task of its own.
 
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, future::Future, sync::Arc};
