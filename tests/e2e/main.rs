@@ -14,4 +14,5 @@ mod market;
 mod pins;
 mod providers;
 mod rollback;
+mod slow_readers;
 mod store;
