@@ -17,4 +17,5 @@ mod market;
 mod pins;
 mod providers;
 mod rollback;
+mod slow_readers;
 mod store;

@@ -117,6 +117,11 @@ impl NodeProcess {
         Ok(serde_json::from_str(&line.context("the process closed its output")?)?)
     }
 
+    /// Its number in the system, as long as it runs.
+    pub fn pid(&self) -> Result<u32> {
+        self.child.id().context("the process has ended already")
+    }
+
     /// `kill -9`: no handler runs, nothing is flushed.
     pub async fn kill(mut self) -> Result<()> {
         self.child.kill().await.context("cannot kill")
@@ -124,7 +129,7 @@ impl NodeProcess {
 
     /// Asks it to stop and waits until it has.
     pub async fn stop(mut self) -> Result<()> {
-        let pid = self.child.id().context("the process has ended already")?;
+        let pid = self.pid()?;
         let asked = Command::new("kill").args(["-INT", &pid.to_string()]).status().await?;
         ensure!(asked.success(), "cannot signal {pid}");
         let status = timeout(STOP_TIMEOUT, self.child.wait()).await.context("did not stop in time")??;

@@ -2,10 +2,13 @@
 //!
 //! Who asks first works, who asks while the work goes on waits for it. An error is not shared: the next who waits tries for
 //! himself, and so he does if the first gives up. Nothing is remembered once nobody waits.
+//!
+//! Who works holds up all who wait until he is polled to the end. Who may not be, such as a part of a body whose client does
+//! not read, joins in a task of its own ([`apart`]).
 
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, future::Future, sync::Arc};
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, task::JoinSet};
 
 /// Different pieces of work at once; who has one more does it by himself.
 const OPEN_MAX: usize = 4_096;
@@ -63,6 +66,14 @@ impl<K: Ord, V> Drop for Seat<'_, K, V> {
             }
         }
     }
+}
+
+/// Does `work` to the end though the caller is polled no more, unless he is dropped; nothing if it panicked or the program ends.
+pub(crate) async fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    // The set ends its task when it is dropped.
+    let mut task = JoinSet::new();
+    task.spawn(work);
+    task.join_next().await?.ok()
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ mod writer;
 
 use crate::block::{self, Block};
 use crate::cache::Cache;
-use crate::flights::Flights;
+use crate::flights::{Flights, apart};
 use bytes::Bytes;
 use cid::Cid;
 use disk::{Disk, RealDisk};
@@ -228,16 +228,9 @@ impl Store {
         if location.length <= INLINE_READ_BYTES_MAX {
             return self.inner.load(cid, location);
         }
-        let (inner, own) = (Arc::clone(&self.inner), *cid);
-        let load = async {
-            // It may have come between the look above and this.
-            if let Some(bytes) = inner.cache.get(own.hash()) {
-                return Ok(bytes);
-            }
-            let load = task::spawn_blocking(move || inner.load(&own, location));
-            load.await.map_err(|_| GetError::Aborted)?
-        };
-        self.inner.loads.join(cid.hash(), load).await
+        // Apart, because who asks may be polled no more: what is read ahead for a client that does not read is not.
+        let load = Arc::clone(&self.inner).load_once(*cid, location);
+        apart(load).await.unwrap_or(Err(GetError::Aborted))
     }
 
     /// Whether the block is stored; its bytes are not looked at. One that was read and found damaged counts as missing,
@@ -310,6 +303,20 @@ impl Store {
 }
 
 impl Inner {
+    /// Reads a large block on a thread for it, once for all who ask meanwhile.
+    async fn load_once(self: Arc<Self>, cid: Cid, location: Location) -> Result<Bytes, GetError> {
+        let load = async {
+            // It may have come since the caller looked.
+            if let Some(bytes) = self.cache.get(cid.hash()) {
+                return Ok(bytes);
+            }
+            let inner = Arc::clone(&self);
+            let load = task::spawn_blocking(move || inner.load(&cid, location));
+            load.await.map_err(|_| GetError::Aborted)?
+        };
+        self.loads.join(cid.hash(), load).await
+    }
+
     fn locate(&self, hash: &Multihash<64>) -> Result<Option<Location>, GetError> {
         self.parts.index.get(&hash.to_bytes()).map_err(|source| GetError::Index { source })
     }

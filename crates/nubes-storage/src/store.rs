@@ -12,6 +12,7 @@
 mod batch;
 
 use crate::block::Block;
+use crate::flights::apart;
 use crate::objects::ObjectBlocks;
 use crate::segments::{
     self, Backup, Collected, Config, Erased, GetError, MaintainError, OpenError, PutError, Scrub, Stats,
@@ -94,7 +95,12 @@ impl Store {
     pub async fn get(&self, cid: &Cid) -> Result<Bytes, GetError> {
         match &self.0 {
             Engine::Segments(store) => store.get(cid).await,
-            Engine::Bucket(store) => Box::pin(store.read(cid)).await,
+            Engine::Bucket(store) => {
+                let (store, cid) = (Arc::clone(store), *cid);
+                let read = async move { store.read(&cid).await };
+                // Apart, because who asks may be polled no more, and who removes waits for all who read.
+                Box::pin(apart(read)).await.unwrap_or(Err(GetError::Aborted))
+            }
         }
     }
 

@@ -2,19 +2,29 @@ use super::{Credentials, ObjectBlocks, OpenBucketError, S3, bucket::client};
 use crate::{BLOCK_BYTES_MAX, LocalBlocks, block::Block, segments::Config, segments::GetError, store::Store};
 use bytes::Bytes;
 use cid::Cid;
+use futures_util::FutureExt;
 use nubes_base::port::{Blocks, PutBlocksError};
 use nubes_testkit::blocks::{blocks_laws, damage_laws, raw};
-use object_store::{ObjectStore, ObjectStoreExt, local::LocalFileSystem, memory::InMemory};
+use object_store::{
+    ObjectStore, ObjectStoreExt,
+    local::LocalFileSystem,
+    memory::InMemory,
+    throttle::{ThrottleConfig, ThrottledStore},
+};
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::timeout,
 };
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// All laws against one store.
 async fn check(objects: Arc<dyn ObjectStore>) {
@@ -37,6 +47,23 @@ async fn blocks_in_a_memory_object_store_keep_the_laws() {
 async fn blocks_in_a_folder_of_objects_keep_the_laws() {
     let dir = tempfile::tempdir().unwrap();
     check(Arc::new(LocalFileSystem::new_with_prefix(dir.path()).unwrap())).await;
+}
+
+/// A body is not polled while its client does not read, nor is the block that is read ahead for it.
+#[tokio::test]
+async fn a_reader_that_is_not_polled_keeps_neither_readers_nor_removals_waiting() {
+    let wait = ThrottleConfig { wait_get_per_call: Duration::from_millis(20), ..ThrottleConfig::default() };
+    let objects: Arc<dyn ObjectStore> = Arc::new(ThrottledStore::new(InMemory::new(), wait));
+    let store = Store::in_bucket(ObjectBlocks::new(objects, "blocks"));
+    let block = raw(&b"wanted by two"[..]);
+    let block = Block::new(block.0, block.1).unwrap();
+    store.put_many(vec![block.clone()]).await.unwrap();
+    let mut first = Box::pin(store.get(block.cid()));
+    assert!((&mut first).now_or_never().is_none());
+    let second = timeout(PATIENCE, store.get(block.cid())).await.expect("the first is not waited for");
+    assert_eq!(&second.unwrap(), block.bytes());
+    timeout(PATIENCE, store.erase(block.cid().hash())).await.expect("nor by who removes").unwrap();
+    assert_eq!(&first.await.unwrap(), block.bytes());
 }
 
 /// A server of the S3 protocol, which signs and checks as Amazon's does.

@@ -2,7 +2,7 @@
 
 use super::{SMALL, Store, block};
 use crate::segments::disk::{Access, Disk, DiskFile, RealDisk};
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use parking_lot::{Condvar, Mutex};
 use std::{
     any::Any,
@@ -10,9 +10,12 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
+use tokio::time::timeout;
 
 const BLOCK_BYTES: usize = 1 << 20;
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Counts reads of whole blocks and holds them back while it is closed.
 #[derive(Debug, Default)]
@@ -82,6 +85,13 @@ impl DiskFile for GatedFile {
     }
 }
 
+impl Gate {
+    fn open(&self) {
+        self.state.lock().0 = true;
+        self.opened.notify_all();
+    }
+}
+
 #[tokio::test]
 async fn a_large_block_is_read_once_for_all_who_wait_for_it() {
     let (dir, gate) = (tempfile::tempdir().unwrap(), Arc::new(Gate::default()));
@@ -92,14 +102,26 @@ async fn a_large_block_is_read_once_for_all_who_wait_for_it() {
     let reads = || gate.state.lock().1;
     assert_eq!(reads(), 0);
     let all = join_all((0..20).map(|_| store.get(block.cid())));
-    let open = async {
-        gate.state.lock().0 = true;
-        gate.opened.notify_all();
-    };
-    let (got, ()) = tokio::join!(all, open);
+    let (got, ()) = tokio::join!(all, async { gate.open() });
     assert!(got.iter().all(|bytes| bytes.as_ref().is_ok_and(|bytes| bytes == block.bytes())));
     assert_eq!(reads(), 1);
     store.get(block.cid()).await.unwrap();
     assert_eq!(reads(), 2, "who comes later reads again");
+    store.close().await;
+}
+
+/// A body is not polled while its client does not read, nor is the block that is read ahead for it.
+#[tokio::test]
+async fn a_reader_that_is_not_polled_keeps_no_other_waiting() {
+    let (dir, gate) = (tempfile::tempdir().unwrap(), Arc::new(Gate::default()));
+    let store = Store::open_on(Arc::new(GatedDisk(RealDisk, Arc::clone(&gate))), dir.path(), SMALL).unwrap();
+    let block = block(vec![7; BLOCK_BYTES]);
+    store.put_many(vec![block.clone()]).await.unwrap();
+    let mut first = Box::pin(store.get(block.cid()));
+    assert!((&mut first).now_or_never().is_none());
+    gate.open();
+    let second = timeout(PATIENCE, store.get(block.cid())).await.expect("the first is not waited for");
+    assert_eq!(&second.unwrap(), block.bytes());
+    assert_eq!(&first.await.unwrap(), block.bytes());
     store.close().await;
 }
