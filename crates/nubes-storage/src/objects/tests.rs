@@ -206,7 +206,7 @@ async fn what_is_put_while_a_collection_runs_stays() {
     // `keep` is asked after the collection began and before anything is removed.
     let (putter, put) = (store.clone(), again.clone());
     let keep = move |_: &_| {
-        futures_util::FutureExt::now_or_never(putter.put_many(vec![put.clone()])).unwrap().unwrap();
+        putter.put_many(vec![put.clone()]).now_or_never().unwrap().unwrap();
         false
     };
     assert_eq!(store.collect(&keep).await.unwrap().removed_blocks, 1);
