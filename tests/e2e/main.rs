@@ -12,6 +12,7 @@ mod guestbook;
 mod hello;
 mod market;
 mod pins;
+mod previews;
 mod providers;
 mod rollback;
 mod store;

@@ -8,7 +8,7 @@ mod logs;
 mod socket;
 
 use crate::{Config, Door, Limits, Mount, Origin, Ports, RpcUrls, Sites, host::BaseDomains};
-use alloy_primitives::{Address, Bytes, keccak256};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_sol_types::{SolCall, SolEvent};
 use async_trait::async_trait;
 use axum::body::Body;
@@ -63,9 +63,13 @@ pub(crate) fn record(name: &str, routes: &[(&str, &str)]) -> AppRecord {
     }
 }
 
+fn node(name: &str) -> B256 {
+    node_of(&name.parse::<AppName>().unwrap().on_ledger())
+}
+
 pub(crate) fn record_changed(name: &str, text: &str) -> Log {
     let event = PublicResolver::TextChanged {
-        node: node_of(name),
+        node: node(name),
         indexedKey: keccak256(RECORD_KEY),
         key: RECORD_KEY.to_owned(),
         value: text.to_owned(),
@@ -74,7 +78,7 @@ pub(crate) fn record_changed(name: &str, text: &str) -> Log {
 }
 
 pub(crate) fn name_changed(name: &str) -> Log {
-    log(NAME_REGISTRY, &NameRegistry::NewResolver { node: node_of(name), resolver: PUBLIC_RESOLVER })
+    log(NAME_REGISTRY, &NameRegistry::NewResolver { node: node(name), resolver: PUBLIC_RESOLVER })
 }
 
 fn log(address: Address, event: &impl SolEvent) -> Log {
@@ -243,7 +247,7 @@ impl House {
 
     /// Sets what the ledger says of a name, without a block.
     pub(crate) fn point(&self, name: &str, text: &str) {
-        let node = node_of(name);
+        let node = node(name);
         let call = NameRegistry::resolverCall { node }.abi_encode();
         let resolver = NameRegistry::resolverCall::abi_encode_returns(&PUBLIC_RESOLVER);
         self.ledger.set_answer(NAME_REGISTRY, call.into(), resolver.into());

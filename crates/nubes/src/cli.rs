@@ -3,6 +3,7 @@
 mod market;
 mod store;
 
+use crate::{failure::Failure, manifest::Manifest};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
@@ -161,6 +162,9 @@ pub(crate) struct Deploy {
     /// Print the plan and exit
     #[arg(long)]
     pub(crate) plan: bool,
+    /// Take the preview down
+    #[arg(long, requires = "preview")]
+    pub(crate) remove: bool,
 }
 
 #[derive(Debug, Args)]
@@ -190,8 +194,23 @@ pub(crate) struct OnApp {
     /// Folder of the app
     #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
     pub(crate) dir: PathBuf,
+    /// A preview beside the live app, at PREVIEW--APP [default: named after the git branch]
+    #[arg(long, value_name = "PREVIEW")]
+    #[expect(clippy::option_option, reason = "given without a name is something else than not given")]
+    pub(crate) preview: Option<Option<String>>,
     #[command(flatten)]
     pub(crate) door: Door,
+}
+
+impl OnApp {
+    /// The app's manifest; of a preview, with the preview's name.
+    pub(crate) fn manifest(&self) -> Result<Manifest, Failure> {
+        let manifest = Manifest::find(&self.dir)?;
+        match &self.preview {
+            None => Ok(manifest),
+            Some(named) => manifest.into_preview(named.as_deref()),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

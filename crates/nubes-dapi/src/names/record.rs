@@ -53,7 +53,7 @@ pub(super) async fn name_of(blobs: &dyn Blobs, announcement: &Announcement) -> O
     let cid = cid_of(&announcement.text).ok()?;
     let json = blobs.get(&cid, RECORD_BYTES_MAX).await.ok()?;
     let record: AppRecord = serde_json::from_slice(&json).ok()?;
-    (node_of(record.name.as_str()) == announcement.node).then_some(record.name)
+    (node_of(&record.name.on_ledger()) == announcement.node).then_some(record.name)
 }
 
 async fn call<C: SolCall + Send>(

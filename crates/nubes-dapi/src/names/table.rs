@@ -83,7 +83,7 @@ impl Table {
             return Arc::clone(slot);
         }
         self.generation = self.generation.saturating_add(1);
-        let (node, generation) = (node_of(name.as_str()), self.generation);
+        let (node, generation) = (node_of(&name.on_ledger()), self.generation);
         let slot = Arc::new(Slot { node, generation, outcome: OnceCell::new() });
         // Without blocks nobody would tell when the answer stops being true.
         if self.head.is_some() {

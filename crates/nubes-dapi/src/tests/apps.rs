@@ -288,3 +288,20 @@ async fn malformed_hosts_and_paths_are_refused() {
     house.deploy(&record("bare", &[("f", "/f")])).await;
     house.get("bare.localhost", "/").await.is_problem(404, "NX5005");
 }
+
+#[tokio::test]
+async fn a_preview_is_an_app_of_its_own_and_is_gone_when_it_is_taken_down() {
+    let house = House::new().await;
+    house.deploy(&record("shop", &[("live", "/*")])).await;
+    assert_eq!(house.get("fix--shop.localhost", "/a").await.status, 404);
+    house.deploy(&record("fix--shop", &[("fixed", "/*")])).await;
+    assert_eq!(house.get("fix--shop.localhost", "/a").await.body, "fixed GET /a 0");
+    assert_eq!(house.get("shop.localhost", "/a").await.body, "live GET /a 0");
+    let of_preview = house.get("localhost", "/api/v1/apps/fix--shop").await;
+    assert_eq!((of_preview.status, &of_preview.json()["name"]), (200, &"fix--shop".into()));
+
+    house.point("fix--shop", "");
+    house.finalize(vec![record_changed("fix--shop", ""), name_changed("fix--shop")]).await;
+    house.get("fix--shop.localhost", "/a").await.is_problem(404, "NX5001");
+    assert_eq!(house.get("shop.localhost", "/a").await.body, "live GET /a 0");
+}

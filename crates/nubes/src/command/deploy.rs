@@ -4,7 +4,12 @@ use crate::{
     cli::Deploy,
     client::{Client, NodeInfo},
     command::status::site_url,
-    deploy::{build, ledger, plan, plan::Plan, prepare, wallet::Wallet},
+    deploy::{
+        build, ledger, plan,
+        plan::Plan,
+        prepare::{self, Former},
+        wallet::Wallet,
+    },
     failure::{Exit, Failure},
     manifest::Manifest,
     output::Output,
@@ -13,10 +18,13 @@ use serde_json::{Value, json};
 use std::io::{BufRead, Write};
 
 pub(super) async fn run(args: Deploy, output: Output) -> Result<(), Failure> {
-    let manifest = Manifest::find(&args.app.dir)?;
+    let manifest = args.app.manifest()?;
     let client = Client::new(&args.app.door.node)?;
     let node = client.info().await?;
     let wallet = Wallet::open(args.key.key_file.as_deref(), &node)?;
+    if args.remove {
+        return take_down(&args, &manifest, (&client, &node, &wallet), output).await;
+    }
     build::run(&manifest, output).await?;
     let prepared = prepare::prepare(&manifest)?;
     let plan = plan_for(&client, &node, &prepared.desired, &wallet).await?;
@@ -35,6 +43,36 @@ pub(super) async fn run(args: Deploy, output: Output) -> Result<(), Failure> {
     let words = if plan.is_empty() { "nothing to change" } else { "live at" };
     let value = json!({ "url": url, "plan": plan.to_json(), "transactions": receipts, "record": prepared.desired.record_cid.to_string() });
     output.result(&format!("{}\n{words} {url}", plan.text()), &value);
+    Ok(())
+}
+
+/// Takes a preview down: first the ledger does not name it any more, then the node lets go of what it was.
+async fn take_down(
+    args: &Deploy,
+    manifest: &Manifest,
+    (client, node, wallet): (&Client, &NodeInfo, &Wallet),
+    output: Output,
+) -> Result<(), Failure> {
+    let name = &manifest.name;
+    let current = ledger::read(client, node, name, &[]).await?;
+    let plan = plan::take_down(name, &current, wallet.address())?;
+    let former = Former::of(client, name).await?;
+    // What was stopped between the two goes on.
+    if plan.is_empty() && former.is_empty() {
+        return Err(Failure::new(1037, Exit::NotFound, format!("there is no preview {name}")));
+    }
+    if args.plan {
+        output.result(&plan.text(), &plan.to_json());
+        return Ok(());
+    }
+    if !args.yes {
+        output.say(&plan.text());
+        confirm("Remove?", output)?;
+    }
+    let receipts = apply(client, node, &plan, wallet).await?;
+    former.release(client).await?;
+    let value = json!({ "removed": name, "plan": plan.to_json(), "transactions": receipts });
+    output.result(&format!("{}\nremoved {name}", plan.text()), &value);
     Ok(())
 }
 

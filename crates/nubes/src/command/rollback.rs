@@ -7,7 +7,6 @@ use crate::{
     command::status::site_url,
     deploy::{ledger, plan::roll_back, wallet::Wallet},
     failure::{Exit, Failure},
-    manifest::Manifest,
     output::Output,
 };
 use cid::Cid;
@@ -15,7 +14,7 @@ use nubes_base::app::AppRecord;
 use serde_json::json;
 
 pub(super) async fn run(args: Rollback, output: Output) -> Result<(), Failure> {
-    let manifest = Manifest::find(&args.app.dir)?;
+    let manifest = args.app.manifest()?;
     let client = Client::new(&args.app.door.node)?;
     let node = client.info().await?;
     let wallet = Wallet::open(args.key.key_file.as_deref(), &node)?;

@@ -12,7 +12,7 @@ use alloy_primitives::U64;
 use serde_json::json;
 
 pub(super) async fn run(args: OnApp, output: Output) -> Result<(), Failure> {
-    let manifest = Manifest::find(&args.dir)?;
+    let manifest = args.manifest()?;
     let client = Client::new(&args.door.node)?;
     let node = client.info().await?;
     let head: U64 = client.rpc(&node.rpc.http, "eth_blockNumber", json!([])).await?;
@@ -20,7 +20,7 @@ pub(super) async fn run(args: OnApp, output: Output) -> Result<(), Failure> {
     let mut lines = vec![format!("node      {}  chain {}  block {head}", client.door(), node.chain_id)];
     let Some((cid, record)) = current.record else {
         lines.push(format!("app       {} is not deployed", manifest.name));
-        let value = json!({ "node": node, "block": head.to::<u64>(), "app": null });
+        let value = json!({ "node": node, "block": head.to::<u64>(), "name": manifest.name, "app": null });
         output.result(&lines.join("\n"), &value);
         return Ok(());
     };
@@ -36,7 +36,7 @@ pub(super) async fn run(args: OnApp, output: Output) -> Result<(), Failure> {
 }
 
 pub(super) async fn open(args: OnApp, output: Output) -> Result<(), Failure> {
-    let manifest = Manifest::find(&args.dir)?;
+    let manifest = args.manifest()?;
     let client = Client::new(&args.door.node)?;
     client.info().await?;
     let url = site_url(client.door(), &manifest);

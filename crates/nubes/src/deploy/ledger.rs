@@ -5,7 +5,7 @@ use crate::{
     client::{Client, NodeInfo},
     failure::{Exit, Failure},
 };
-use alloy_primitives::Bytes;
+use alloy_primitives::{Address, Bytes};
 use alloy_sol_types::SolCall;
 use cid::Cid;
 use nubes_base::app::{AppName, AppRecord, HISTORY_KEY, HISTORY_MAX, RECORD_KEY};
@@ -20,11 +20,9 @@ pub(crate) async fn read(
     contracts: &[&Bytes],
 ) -> Result<Current, Failure> {
     let url = &node.rpc.http;
-    let ens_node = node_of(name.as_str());
-    let data = NameRegistry::ownerCall { node: ens_node }.abi_encode();
-    let owner = client.call(url, NAME_REGISTRY, &data).await?;
-    let owner = NameRegistry::ownerCall::abi_decode_returns(&owner).map_err(no_such_contract)?;
-    let mut current = Current { owner: Some(owner).filter(|owner| !owner.is_zero()), ..Current::default() };
+    let owner = read_owner(client, url, &name.on_ledger()).await?;
+    let app_owner = if name.preview().is_some() { read_owner(client, url, name.app()).await? } else { owner };
+    let mut current = Current { owner, app_owner, ..Current::default() };
     for code in contracts {
         let address = contract_address(code);
         let deployed: Bytes = client.rpc(url, "eth_getCode", json!([address, "latest"])).await?;
@@ -42,8 +40,16 @@ pub(crate) async fn read(
     Ok(current)
 }
 
+async fn read_owner(client: &Client, url: &str, name: &str) -> Result<Option<Address>, Failure> {
+    let data = NameRegistry::ownerCall { node: node_of(name) }.abi_encode();
+    let owner = client.call(url, NAME_REGISTRY, &data).await?;
+    let owner = NameRegistry::ownerCall::abi_decode_returns(&owner).map_err(no_such_contract)?;
+    Ok(Some(owner).filter(|owner| !owner.is_zero()))
+}
+
 async fn read_text(client: &Client, url: &str, name: &AppName, key: &str) -> Result<String, Failure> {
-    let data = PublicResolver::textCall { node: node_of(name.as_str()), key: key.to_owned() }.abi_encode();
+    let data =
+        PublicResolver::textCall { node: node_of(&name.on_ledger()), key: key.to_owned() }.abi_encode();
     let text = client.call(url, PUBLIC_RESOLVER, &data).await?;
     PublicResolver::textCall::abi_decode_returns(&text).map_err(no_such_contract)
 }
