@@ -81,6 +81,10 @@ pub(crate) fn name_changed(name: &str) -> Log {
     log(NAME_REGISTRY, &NameRegistry::NewResolver { node: node(name), resolver: PUBLIC_RESOLVER })
 }
 
+pub(crate) fn records_cleared(name: &str) -> Log {
+    log(PUBLIC_RESOLVER, &PublicResolver::VersionChanged { node: node(name), newVersion: 1 })
+}
+
 fn log(address: Address, event: &impl SolEvent) -> Log {
     let (topics, data) = event.encode_log_data().split();
     Log { address, topics, data }

@@ -153,7 +153,9 @@ fn touched(logs: &[Log]) -> BTreeMap<B256, Option<String>> {
     let mut touched = BTreeMap::new();
     for log in logs {
         let (Some(event), Some(node)) = (log.topics.first(), log.topics.get(1)) else { continue };
-        if *event == NameRegistry::NewResolver::SIGNATURE_HASH && log.address == NAME_REGISTRY {
+        let is_resolver = *event == NameRegistry::NewResolver::SIGNATURE_HASH && log.address == NAME_REGISTRY;
+        // Who takes a name that has expired may keep its resolver, which then only says that it forgot all records.
+        if is_resolver || *event == PublicResolver::VersionChanged::SIGNATURE_HASH {
             touched.entry(*node).or_insert(None);
         } else if *event == PublicResolver::TextChanged::SIGNATURE_HASH
             && log.topics.get(2) == Some(&RECORD_KEY_HASH)

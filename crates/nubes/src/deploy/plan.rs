@@ -28,6 +28,8 @@ pub(crate) struct Current {
     pub(crate) owner: Option<Address>,
     /// Of a preview: who has the name of its app, and so may make it. Otherwise the same as `owner`.
     pub(crate) app_owner: Option<Address>,
+    /// Until the name of the app expires; it stays its owner's for some time after that.
+    pub(crate) seconds_left: u64,
     pub(crate) record: Option<(Cid, AppRecord)>,
     /// Former records, the newest first.
     pub(crate) history: Vec<Cid>,

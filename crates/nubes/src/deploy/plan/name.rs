@@ -11,6 +11,11 @@ use nubes_contracts::{
     contenthash, node_of,
 };
 
+/// For how long a name is taken and renewed.
+pub(crate) const TERM_SECONDS: u64 = 365 * 86_400;
+/// A deployment renews a name of which less is left.
+const RENEWAL_SECONDS: u64 = 30 * 86_400;
+
 /// Whether the signer may do what it plans. Of a preview both names count: the owner of the app could take the preview from
 /// whoever has it, and is asked to say so.
 pub(super) fn check_owner(name: &AppName, current: &Current, signer: Address) -> Result<(), Failure> {
@@ -26,8 +31,14 @@ pub(super) fn check_owner(name: &AppName, current: &Current, signer: Address) ->
 
 pub(super) fn plan(desired: &Desired, current: &Current, signer: Address, plan: &mut Plan) {
     let name = &desired.record.name;
-    if current.app_owner.is_none() {
-        plan.steps.push(register(name.app(), signer));
+    match current.app_owner {
+        None => plan.steps.push(register(name.app(), signer)),
+        Some(_) if current.seconds_left < RENEWAL_SECONDS => {
+            plan.steps.push(renew(name.app()));
+            let (name, detail) = (name.app().to_owned(), "renewed for a year".to_owned());
+            plan.changes.push(Change { sign: Sign::Change, kind: "name", name, detail });
+        }
+        Some(_) => {}
     }
     if let (None, Some(preview)) = (current.owner, name.preview()) {
         plan.steps.push(give_below(name, preview, signer, PUBLIC_RESOLVER));
@@ -46,9 +57,14 @@ pub(super) fn plan(desired: &Desired, current: &Current, signer: Address, plan: 
 }
 
 fn register(app: &str, owner: Address) -> Step {
-    let call =
-        FirstComeRegistrar::registerWithCall { label: keccak256(app), owner, resolver: PUBLIC_RESOLVER };
+    let (label, resolver, duration) = (keccak256(app), PUBLIC_RESOLVER, TERM_SECONDS);
+    let call = FirstComeRegistrar::registerWithCall { label, owner, resolver, duration };
     Step { what: format!("name {app}"), to: FIRST_COME_REGISTRAR, data: call.abi_encode().into() }
+}
+
+fn renew(app: &str) -> Step {
+    let call = FirstComeRegistrar::renewCall { label: keccak256(app), duration: TERM_SECONDS };
+    Step { what: format!("renewal of {app}"), to: FIRST_COME_REGISTRAR, data: call.abi_encode().into() }
 }
 
 /// As the owner of the app, decides about the name of a preview.
@@ -72,28 +88,24 @@ pub(super) fn point_to(name: &AppName, (cid, record): (&Cid, &AppRecord), curren
             history.push(former);
         }
     }
-    let mut texts = vec![(RECORD_KEY, cid.to_string())];
-    if !history.is_empty() {
-        texts.push((HISTORY_KEY, history.join(" ")));
-    }
+    let node = node_of(&name.on_ledger());
+    let set = |key: &str, value: String| {
+        Bytes::from(PublicResolver::setTextCall { node, key: key.to_owned(), value }.abi_encode())
+    };
     let site = record.site.map(|cid| contenthash::encode(&cid.to_bytes())).unwrap_or_default();
-    write(name, texts, site)
+    let hash = PublicResolver::setContenthashCall { node, hash: site };
+    let mut data = vec![set(RECORD_KEY, cid.to_string()), hash.abi_encode().into()];
+    if !history.is_empty() {
+        data.push(set(HISTORY_KEY, history.join(" ")));
+    }
+    let data = PublicResolver::multicallCall { data }.abi_encode().into();
+    Step { what: format!("record of {name}"), to: PUBLIC_RESOLVER, data }
 }
 
 /// Clears the records of a preview's name, then lets go of the name. In this order, since only its owner may clear them.
 pub(super) fn give_up(name: &AppName, preview: &str) -> [Step; 2] {
-    let texts = vec![(RECORD_KEY, String::new()), (HISTORY_KEY, String::new())];
-    let clear = write(name, texts, Bytes::new());
+    let call = PublicResolver::clearRecordsCall { node: node_of(&name.on_ledger()) };
+    let what = format!("record of {name}");
+    let clear = Step { what, to: PUBLIC_RESOLVER, data: call.abi_encode().into() };
     [clear, give_below(name, preview, Address::ZERO, Address::ZERO)]
-}
-
-fn write(name: &AppName, texts: Vec<(&str, String)>, hash: Bytes) -> Step {
-    let node = node_of(&name.on_ledger());
-    let set = |(key, value): (&str, String)| {
-        Bytes::from(PublicResolver::setTextCall { node, key: key.to_owned(), value }.abi_encode())
-    };
-    let mut data: Vec<Bytes> = texts.into_iter().map(set).collect();
-    data.push(PublicResolver::setContenthashCall { node, hash }.abi_encode().into());
-    let data = PublicResolver::multicallCall { data }.abi_encode().into();
-    Step { what: format!("record of {name}"), to: PUBLIC_RESOLVER, data }
 }

@@ -3,11 +3,17 @@ use alloy_primitives::{Address, Bytes, address, keccak256};
 use alloy_sol_types::SolCall;
 use cid::Cid;
 use nubes_base::app::{AppRecord, HISTORY_KEY, RECORD_KEY, RECORD_VERSION};
-use nubes_contracts::{NameRegistry, PUBLIC_RESOLVER, PublicResolver, node_of};
+use nubes_contracts::{
+    FIRST_COME_REGISTRAR, FirstComeRegistrar, NameRegistry, PUBLIC_RESOLVER, PublicResolver, node_of,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 const ME: Address = address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
 const OTHER: Address = address!("70997970C51812dc3A010C7d01b50e0d17dc79C8");
+
+const DAY: u64 = 86_400;
+/// So much is left of a name that needs no renewal.
+const LONG: u64 = 30 * DAY;
 
 fn cid(text: &str) -> Cid {
     Cid::try_from(text).unwrap()
@@ -37,6 +43,8 @@ fn a_first_deployment_adds_everything_in_order() {
     assert_eq!(signs(&plan), [("contract", Sign::Add), ("site", Sign::Add), ("name", Sign::Add)]);
     let steps: Vec<_> = plan.steps.iter().map(|step| step.what.as_str()).collect();
     assert_eq!(steps, ["contract guestbook", "name guestbook", "record of guestbook"]);
+    let call = FirstComeRegistrar::registerWithCall::abi_decode(&plan.steps[1].data).unwrap();
+    assert_eq!((call.owner, call.duration), (ME, 365 * DAY));
 }
 
 #[test]
@@ -45,6 +53,7 @@ fn deploying_again_changes_nothing() {
     let current = Current {
         owner: Some(ME),
         app_owner: Some(ME),
+        seconds_left: LONG,
         record: Some((desired.record_cid, desired.record.clone())),
         history: Vec::new(),
         deployed: BTreeSet::from([contract_address(&desired.contracts["guestbook"])]),
@@ -62,6 +71,7 @@ fn a_changed_site_is_one_transaction() {
     let current = Current {
         owner: Some(ME),
         app_owner: Some(ME),
+        seconds_left: LONG,
         record: Some((cid("bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"), before)),
         history: Vec::new(),
         deployed: BTreeSet::from([contract_address(&desired.contracts["guestbook"])]),
@@ -96,6 +106,7 @@ fn former_records_are_remembered_and_led_back_to() {
     let current = Current {
         owner: Some(ME),
         app_owner: Some(ME),
+        seconds_left: LONG,
         record: Some((old, before.clone())),
         history: vec![older, old],
         deployed: BTreeSet::from([contract_address(&desired.contracts["guestbook"])]),
@@ -126,7 +137,7 @@ fn whats(plan: &Plan) -> Vec<&str> {
 
 #[test]
 fn the_owner_of_an_app_makes_a_preview_below_its_name() {
-    let live = Current { app_owner: Some(ME), ..Current::default() };
+    let live = Current { app_owner: Some(ME), seconds_left: LONG, ..Current::default() };
     let plan = plan(&preview(), &live, ME).unwrap();
     assert_eq!(whats(&plan), ["name fix.guestbook", "record of fix--guestbook"]);
     let call = NameRegistry::setSubnodeRecordCall::abi_decode(&plan.steps[0].data).unwrap();
@@ -165,6 +176,7 @@ fn a_preview_that_is_there_is_kept_and_taken_down() {
     let current = Current {
         owner: Some(ME),
         app_owner: Some(ME),
+        seconds_left: LONG,
         record: Some((desired.record_cid, desired.record.clone())),
         ..Current::default()
     };
@@ -178,4 +190,32 @@ fn a_preview_that_is_there_is_kept_and_taken_down() {
     let gone = Current { app_owner: Some(ME), ..Current::default() };
     assert!(take_down(name, &gone, ME).unwrap().is_empty());
     assert!(take_down(&desired.record.name.app().parse().unwrap(), &current, ME).unwrap().is_empty());
+}
+
+#[test]
+fn a_name_is_renewed_when_less_than_thirty_days_are_left_and_only_then() {
+    for (desired, seconds_left, expect) in [
+        (desired(), LONG, false),
+        (desired(), LONG - 1, true),
+        (desired(), 0, true),
+        (preview(), LONG, false),
+        (preview(), LONG - 1, true),
+    ] {
+        let current = Current {
+            owner: Some(ME),
+            app_owner: Some(ME),
+            seconds_left,
+            record: Some((desired.record_cid, desired.record.clone())),
+            history: Vec::new(),
+            deployed: desired.contracts.values().map(|code| contract_address(code)).collect(),
+        };
+        let plan = plan(&desired, &current, ME).unwrap();
+        let whats: &[&str] = if expect { &["renewal of guestbook"] } else { &[] };
+        assert_eq!(self::whats(&plan), whats, "{seconds_left}");
+        if let Some(step) = plan.steps.first() {
+            let call = FirstComeRegistrar::renewCall::abi_decode(&step.data).unwrap();
+            assert_eq!(step.to, FIRST_COME_REGISTRAR);
+            assert_eq!((call.label, call.duration), (keccak256("guestbook"), 365 * DAY));
+        }
+    }
 }
