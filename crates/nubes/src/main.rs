@@ -1,6 +1,7 @@
 //! `nubes`: the composition root and the command line. Layers are put together in [`node`]; nothing else knows which
 //! engine is behind a port.
 
+mod account;
 mod cli;
 mod client;
 mod command;
