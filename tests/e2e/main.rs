@@ -11,6 +11,7 @@ mod faults;
 mod guestbook;
 mod hello;
 mod market;
+mod names;
 mod pins;
 mod previews;
 mod providers;

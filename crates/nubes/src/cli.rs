@@ -1,6 +1,7 @@
 //! The command line as it is typed. Parsed once; nobody looks at flags again.
 
 mod market;
+mod name;
 mod store;
 
 use crate::{failure::Failure, manifest::Manifest};
@@ -59,6 +60,9 @@ pub(crate) enum Command {
     /// Have providers keep content, for money
     #[command(subcommand)]
     Deal(Deal),
+    /// See and change what names on the ledger say
+    #[command(subcommand)]
+    Name(Name),
     /// See who sells storage, and sell it
     #[command(subcommand)]
     Provider(Provider),
@@ -266,6 +270,7 @@ pub(crate) use market::{
     Deal, DealMake, DealRenew, DealShow, DealTopUp, DealWithdraw, Ls, Provider, ProviderList, ProviderOffer,
     ProviderStatus, ProviderWithdraw,
 };
+pub(crate) use name::{Name, NameRenew, NameSet, NameShow, NameSub, NameTransfer};
 pub(crate) use store::{Store, StoreBackup};
 
 #[derive(Debug, Subcommand)]

@@ -9,6 +9,7 @@ mod deploy;
 mod failure;
 mod manifest;
 mod market;
+mod names;
 mod node;
 mod output;
 mod telemetry;

@@ -207,4 +207,10 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "Neither the ledger nor the node knows a preview of that name.",
         "See how its branch's name was written in the address that `nubes deploy --preview` printed.",
     ),
+    entry(
+        1038,
+        "name is nobody's",
+        "Nobody has asked for the name, or it has expired and its grace is over.",
+        "Deploy an app of that name, or name another.",
+    ),
 ];

@@ -25,12 +25,13 @@ pub(super) async fn run(args: OnApp, output: Output) -> Result<(), Failure> {
         return Ok(());
     };
     lines.push(format!("app       {}  {cid}", record.name));
+    lines.push(format!("name      expires in {} days", current.seconds_left / 86_400));
     lines.extend(record.site.map(|site| format!("site      {}  {site}", site_url(client.door(), &manifest))));
     lines.extend(
         record.functions.iter().map(|(name, function)| format!("function  {name}  {}", function.route)),
     );
     lines.extend(record.contracts.iter().map(|(name, address)| format!("contract  {name}  {address}")));
-    let value = json!({ "node": node, "block": head.to::<u64>(), "cid": cid.to_string(), "owner": current.owner, "app": record });
+    let value = json!({ "node": node, "block": head.to::<u64>(), "cid": cid.to_string(), "owner": current.owner, "secondsLeft": current.seconds_left, "app": record });
     output.result(&lines.join("\n"), &value);
     Ok(())
 }

@@ -14,6 +14,7 @@ use nubes_contracts::{
     PUBLIC_RESOLVER, PublicResolver, node_of,
 };
 use serde_json::json;
+use std::fmt;
 
 /// Reads owner, record and which of `contracts` (creation codes) are deployed.
 pub(crate) async fn read(
@@ -23,18 +24,12 @@ pub(crate) async fn read(
     contracts: &[&Bytes],
 ) -> Result<Current, Failure> {
     let url = &node.rpc.http;
-    let mut current = Current::default();
-    let label = keccak256(name.app());
-    // Of a name that has lapsed the registry still tells the last owner; it is anybody's, and its records end with it.
-    let lapsed = ask(client, url, FIRST_COME_REGISTRAR, &FirstComeRegistrar::availableCall { label }).await?;
-    if !lapsed {
-        current.app_owner = read_owner(client, url, name.app()).await?;
-        current.seconds_left = seconds_left(client, url, label).await?;
-    }
-    current.owner = match name.preview() {
+    let lease = lease(client, url, keccak256(name.app())).await?;
+    let on_ledger = match name.preview() {
         Some(_) => read_owner(client, url, &name.on_ledger()).await?,
-        None => current.app_owner,
+        None => None,
     };
+    let mut current = held(name, lease, read_owner(client, url, name.app()).await?, on_ledger);
     for code in contracts {
         let address = contract_address(code);
         let deployed: Bytes = client.rpc(url, "eth_getCode", json!([address, "latest"])).await?;
@@ -42,7 +37,8 @@ pub(crate) async fn read(
             current.deployed.insert(address);
         }
     }
-    if lapsed && name.preview().is_none() {
+    // What a resolver still says of a name that is nobody's was said by somebody who has it no more.
+    if current.owner.is_none() {
         return Ok(current);
     }
     let text = read_text(client, url, name, RECORD_KEY).await?;
@@ -55,6 +51,14 @@ pub(crate) async fn read(
     Ok(current)
 }
 
+/// Who has what, by the owners in the registry of the app's name and of the preview's. Of a name that has lapsed the registry
+/// still tells the last owner; it is anybody's.
+fn held(name: &AppName, lease: Lease, app: Option<Address>, preview: Option<Address>) -> Current {
+    let app_owner = app.filter(|_| !lease.is_over);
+    let owner = if name.preview().is_some() { preview } else { app_owner };
+    Current { owner, app_owner, seconds_left: lease.seconds_left(), ..Current::default() }
+}
+
 async fn read_owner(client: &Client, url: &str, name: &str) -> Result<Option<Address>, Failure> {
     let owner = ask(client, url, NAME_REGISTRY, &NameRegistry::ownerCall { node: node_of(name) }).await?;
     Ok(Some(owner).filter(|owner| !owner.is_zero()))
@@ -65,11 +69,35 @@ async fn read_text(client: &Client, url: &str, name: &AppName, key: &str) -> Res
     ask(client, url, PUBLIC_RESOLVER, &call).await
 }
 
-/// Until the name expires, by the ledger's clock.
-pub(crate) async fn seconds_left(client: &Client, url: &str, label: B256) -> Result<u64, Failure> {
-    let expiry = ask(client, url, FIRST_COME_REGISTRAR, &FirstComeRegistrar::expiresAtCall { label }).await?;
+/// Until when nobody else can have a name, by the ledger's clock, in seconds since the epoch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lease {
+    /// Zero: nobody ever asked for the name.
+    pub(crate) expires_at: u64,
+    /// It is anybody's: never asked for, or expired longer ago than the grace.
+    pub(crate) is_over: bool,
+    now: u64,
+}
+
+impl Lease {
+    pub(crate) const fn seconds_left(&self) -> u64 {
+        self.expires_at.saturating_sub(self.now)
+    }
+}
+
+impl fmt::Display for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let days = self.expires_at.abs_diff(self.now) / 86_400;
+        if self.now < self.expires_at { write!(f, "in {days} days") } else { write!(f, "{days} days ago") }
+    }
+}
+
+pub(crate) async fn lease(client: &Client, url: &str, label: B256) -> Result<Lease, Failure> {
+    let registrar = FIRST_COME_REGISTRAR;
+    let expires_at = ask(client, url, registrar, &FirstComeRegistrar::expiresAtCall { label }).await?;
+    let is_over = ask(client, url, registrar, &FirstComeRegistrar::availableCall { label }).await?;
     let now = ask(client, url, MULTICALL3, &Multicall3::getCurrentBlockTimestampCall {}).await?;
-    Ok(expiry.saturating_sub(now.saturating_to()))
+    Ok(Lease { expires_at, is_over, now: now.saturating_to() })
 }
 
 /// Asks a contract.
@@ -89,4 +117,43 @@ pub(crate) async fn fetch_record(client: &Client, cid: &Cid) -> Result<AppRecord
 
 fn no_such_contract(source: alloy_sol_types::Error) -> Failure {
     Failure::new(1021, Exit::Failure, "the chain has no Nubes names at their addresses").because(source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lease, held};
+    use alloy_primitives::Address;
+    use nubes_base::AppName;
+
+    const ME: Option<Address> = Some(Address::repeat_byte(1));
+    const OTHER: Option<Address> = Some(Address::repeat_byte(2));
+
+    #[track_caller]
+    fn check(name: &str, is_over: bool, expect: [Option<Address>; 2]) {
+        let name: AppName = name.parse().unwrap();
+        let lease = Lease { expires_at: 100, is_over, now: 40 };
+        let current = held(&name, lease, OTHER, name.preview().and(ME));
+        assert_eq!(([current.app_owner, current.owner], current.seconds_left), (expect, 60), "{name}");
+    }
+
+    #[test]
+    fn a_lapsed_name_is_nobodys_and_what_is_below_it_still_somebodys() {
+        check("shop", false, [OTHER, OTHER]);
+        check("shop", true, [None, None]);
+        check("fix--shop", false, [OTHER, ME]);
+        check("fix--shop", true, [None, ME]);
+    }
+
+    #[test]
+    fn a_lease_says_when_it_ends() {
+        let lease = |expires_at, now| Lease { expires_at, is_over: false, now };
+        for (lease, left, text) in [
+            (lease(86_400 * 3, 86_400), 2 * 86_400, "in 2 days"),
+            (lease(86_401, 86_400), 1, "in 0 days"),
+            (lease(86_400, 86_400), 0, "0 days ago"),
+            (lease(86_400, 86_400 * 3), 0, "2 days ago"),
+        ] {
+            assert_eq!((lease.seconds_left(), lease.to_string().as_str()), (left, text));
+        }
+    }
 }

@@ -150,7 +150,7 @@ pub(crate) fn roll_back(
     plan_site(&desired, before, &mut plan);
     let change = Change { sign: Sign::Change, kind: "name", name: name.to_string(), detail: cid.to_string() };
     plan.changes.push(change);
-    plan.steps.push(name::point_to(name, (cid, record), current));
+    plan.steps.push(name::write(name, name::point_to(name, (cid, record), current)));
     Ok(plan)
 }
 

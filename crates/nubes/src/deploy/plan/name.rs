@@ -12,18 +12,24 @@ use nubes_contracts::{
 };
 
 /// For how long a name is taken and renewed.
-pub(crate) const TERM_SECONDS: u64 = 365 * 86_400;
+const TERM_SECONDS: u64 = 365 * 86_400;
 /// A deployment renews a name of which less is left.
 const RENEWAL_SECONDS: u64 = 30 * 86_400;
 
 /// Whether the signer may do what it plans. Of a preview both names count: the owner of the app could take the preview from
 /// whoever has it, and is asked to say so.
 pub(super) fn check_owner(name: &AppName, current: &Current, signer: Address) -> Result<(), Failure> {
-    let on_ledger = name.on_ledger();
-    for (name, owner) in [(name.app(), current.app_owner), (on_ledger.as_str(), current.owner)] {
+    let (on_ledger, app, preview) = (name.on_ledger(), name.app(), name.preview());
+    for (name, owner) in [(app, current.app_owner), (on_ledger.as_str(), current.owner)] {
         if let Some(owner) = owner.filter(|owner| *owner != signer) {
             let what = format!("`{name}` belongs to {owner}, not to the signer {signer}");
-            return Err(Failure::new(1018, Exit::Denied, what));
+            let failure = Failure::new(1018, Exit::Denied, what);
+            return Err(match preview {
+                Some(preview) if current.app_owner == Some(signer) => {
+                    failure.help(format!("take it first: `nubes name sub {app} {preview}`"))
+                }
+                _ => failure,
+            });
         }
     }
     Ok(())
@@ -40,8 +46,11 @@ pub(super) fn plan(desired: &Desired, current: &Current, signer: Address, plan: 
         }
         Some(_) => {}
     }
+    let mut calls = Vec::new();
     if let (None, Some(preview)) = (current.owner, name.preview()) {
         plan.steps.push(give_below(name, preview, signer, PUBLIC_RESOLVER));
+        // Who had it before may have left records. Those of an app's own name the registrar clears.
+        calls.push(clear(name));
     }
     let unchanged = current.record.as_ref().is_some_and(|(cid, _)| *cid == desired.record_cid);
     let sign = match (current.owner, unchanged) {
@@ -52,7 +61,8 @@ pub(super) fn plan(desired: &Desired, current: &Current, signer: Address, plan: 
     let detail = desired.record_cid.to_string();
     plan.changes.push(Change { sign, kind: "name", name: name.to_string(), detail });
     if !unchanged {
-        plan.steps.push(point_to(name, (&desired.record_cid, &desired.record), current));
+        calls.extend(point_to(name, (&desired.record_cid, &desired.record), current));
+        plan.steps.push(write(name, calls));
     }
 }
 
@@ -79,8 +89,8 @@ fn give_below(name: &AppName, preview: &str, owner: Address, resolver: Address) 
     Step { what: format!("name {}", name.on_ledger()), to: NAME_REGISTRY, data: call.abi_encode().into() }
 }
 
-/// Makes the name stand for a record, and remembers what it stood for.
-pub(super) fn point_to(name: &AppName, (cid, record): (&Cid, &AppRecord), current: &Current) -> Step {
+/// The calls that make the name stand for a record, and remember what it stood for.
+pub(super) fn point_to(name: &AppName, (cid, record): (&Cid, &AppRecord), current: &Current) -> Vec<Bytes> {
     let former = current.record.iter().map(|(cid, _)| cid).chain(&current.history);
     let mut history: Vec<String> = Vec::new();
     for former in former.filter(|former| *former != cid).map(ToString::to_string) {
@@ -94,18 +104,25 @@ pub(super) fn point_to(name: &AppName, (cid, record): (&Cid, &AppRecord), curren
     };
     let site = record.site.map(|cid| contenthash::encode(&cid.to_bytes())).unwrap_or_default();
     let hash = PublicResolver::setContenthashCall { node, hash: site };
-    let mut data = vec![set(RECORD_KEY, cid.to_string()), hash.abi_encode().into()];
+    let mut calls = vec![set(RECORD_KEY, cid.to_string()), hash.abi_encode().into()];
     if !history.is_empty() {
-        data.push(set(HISTORY_KEY, history.join(" ")));
+        calls.push(set(HISTORY_KEY, history.join(" ")));
     }
-    let data = PublicResolver::multicallCall { data }.abi_encode().into();
-    Step { what: format!("record of {name}"), to: PUBLIC_RESOLVER, data }
+    calls
 }
 
 /// Clears the records of a preview's name, then lets go of the name. In this order, since only its owner may clear them.
 pub(super) fn give_up(name: &AppName, preview: &str) -> [Step; 2] {
-    let call = PublicResolver::clearRecordsCall { node: node_of(&name.on_ledger()) };
-    let what = format!("record of {name}");
-    let clear = Step { what, to: PUBLIC_RESOLVER, data: call.abi_encode().into() };
-    [clear, give_below(name, preview, Address::ZERO, Address::ZERO)]
+    let let_go = give_below(name, preview, Address::ZERO, Address::ZERO);
+    [write(name, vec![clear(name)]), let_go]
+}
+
+fn clear(name: &AppName) -> Bytes {
+    PublicResolver::clearRecordsCall { node: node_of(&name.on_ledger()) }.abi_encode().into()
+}
+
+/// Carries out calls to the resolver in one step, so that nobody sees a part of them.
+pub(super) fn write(name: &AppName, calls: Vec<Bytes>) -> Step {
+    let data = PublicResolver::multicallCall { data: calls }.abi_encode().into();
+    Step { what: format!("record of {name}"), to: PUBLIC_RESOLVER, data }
 }

@@ -144,7 +144,9 @@ fn the_owner_of_an_app_makes_a_preview_below_its_name() {
     assert_eq!((call.node, call.label), (node_of("guestbook"), keccak256("fix")));
     assert_eq!((call.newOwner, call.newResolver), (ME, PUBLIC_RESOLVER));
     let call = PublicResolver::multicallCall::abi_decode(&plan.steps[1].data).unwrap();
-    let text = PublicResolver::setTextCall::abi_decode(&call.data[0]).unwrap();
+    let clear = PublicResolver::clearRecordsCall::abi_decode(&call.data[0]).unwrap();
+    assert_eq!(clear.node, node_of("fix.guestbook"), "nothing answers that somebody left there");
+    let text = PublicResolver::setTextCall::abi_decode(&call.data[1]).unwrap();
     assert_eq!(text.node, node_of("fix.guestbook"), "the live app's records stay");
 }
 
@@ -181,6 +183,11 @@ fn a_preview_that_is_there_is_kept_and_taken_down() {
         ..Current::default()
     };
     assert!(plan(&desired, &current, ME).unwrap().is_empty());
+    let mut changed = desired.clone();
+    changed.record_cid = cid("bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy");
+    let changes = plan(&changed, &current, ME).unwrap();
+    let calls = PublicResolver::multicallCall::abi_decode(&changes.steps[0].data).unwrap().data;
+    assert!(calls.iter().all(|call| PublicResolver::clearRecordsCall::abi_decode(call).is_err()));
     let down = take_down(name, &current, ME).unwrap();
     assert_eq!(signs(&down), [("site", Sign::Remove), ("name", Sign::Remove)]);
     assert_eq!(whats(&down), ["record of fix--guestbook", "name fix.guestbook"]);
