@@ -117,6 +117,10 @@ async fn a_branch_is_previewed_beside_the_live_app_slow() {
     assert!(work.get(LIVE, "/").await.1.contains("live"));
     assert_eq!(work.visits(LIVE).await, 4);
 
+    work.run(&["deploy", "--preview", "--yes"]).await;
+    assert_eq!(work.visits(PREVIEW).await, 1, "what is made anew begins anew");
+    assert_eq!(work.visits(LIVE).await, 5);
+
     work.checkout("8f14e45fceea167a5a36dedd4bea2543ee1b8c2f");
     assert_eq!(work.refused(&["deploy", "--preview", "--yes"]).await, (2, "NX1035".to_owned()));
     assert_eq!(work.refused(&["deploy", "--preview", "/", "--yes"]).await, (2, "NX1036".to_owned()));

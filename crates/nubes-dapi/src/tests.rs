@@ -174,6 +174,7 @@ fn answer(
         }
         _ => {
             let said = format!("{name} {} {} {}", request.method(), request.uri(), request.body().len());
+            let said = if function.tenure == 0 { said } else { format!("{said} @{}", function.tenure) };
             Ok(Response::builder()
                 .status(StatusCode::ACCEPTED)
                 .header("x-own", "1")
@@ -209,6 +210,10 @@ impl House {
         ledger.set_otherwise(
             NAME_REGISTRY,
             NameRegistry::resolverCall::abi_encode_returns(&Address::ZERO).into(),
+        );
+        ledger.set_otherwise(
+            PUBLIC_RESOLVER,
+            PublicResolver::recordVersionsCall::abi_encode_returns(&0).into(),
         );
         let blobs = Arc::new(MemoryBlobs::default());
         let runner = Arc::new(FakeRunner::new(|function, request| answer(function, &request)));
@@ -258,6 +263,13 @@ impl House {
         let call = PublicResolver::textCall { node, key: RECORD_KEY.to_owned() }.abi_encode();
         let text = PublicResolver::textCall::abi_encode_returns(&text.to_owned());
         self.ledger.set_answer(PUBLIC_RESOLVER, call.into(), text.into());
+    }
+
+    /// Sets how often a name has begun anew, without a block.
+    pub(crate) fn begin_anew(&self, name: &str, times: u64) {
+        let call = PublicResolver::recordVersionsCall { node: node(name) }.abi_encode();
+        let answer = PublicResolver::recordVersionsCall::abi_encode_returns(&times);
+        self.ledger.set_answer(PUBLIC_RESOLVER, call.into(), answer.into());
     }
 
     /// Makes a final block with these logs and waits until the door has seen it.

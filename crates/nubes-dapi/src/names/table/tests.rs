@@ -32,7 +32,7 @@ fn name(text: &str) -> AppName {
 #[expect(clippy::unnecessary_wraps, reason = "stands where `absent` stands")]
 fn present(name: &AppName, slot: &Slot) -> Outcome {
     let record = record(name.as_str(), &[]);
-    let routes = Routes::new(&record).unwrap();
+    let routes = Routes::new(&record, 0).unwrap();
     Ok(Arc::new(App {
         name: name.clone(),
         record,
@@ -96,6 +96,18 @@ fn cleared_records_are_a_change_and_what_is_written_after_them_is_announced() {
     assert!(!keeps(&mut table, "shop", &shop));
     let effects = table.step(NOW, &block(2, vec![records_cleared("new"), record_changed("new", "bafy")]));
     assert_eq!(effects, [Effect::Meet(Announcement { node: node_of("new"), text: "bafy".into() })]);
+}
+
+#[test]
+fn a_preview_begins_anew_with_its_app() {
+    let mut table = table(8, 8);
+    let fix = fill(&mut table, "fix--shop", present);
+    let other = fill(&mut table, "fix--other", present);
+    assert_eq!(
+        table.step(NOW, &block(1, vec![records_cleared("shop")])),
+        [Effect::Resolve(name("fix--shop"))]
+    );
+    assert!(!keeps(&mut table, "fix--shop", &fix) && keeps(&mut table, "fix--other", &other));
 }
 
 #[test]
