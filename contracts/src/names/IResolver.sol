@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
+/// @dev Where genesis places the resolver that everybody may use.
+address constant PUBLIC_RESOLVER = 0x4E75626573000000000000000000000000000001;
+
 /// @notice EIP-137: the Ethereum address of a name. Interface 0x3b3b57de.
 interface IAddrResolver {
     event AddrChanged(bytes32 indexed node, address a);
@@ -27,4 +30,12 @@ interface IContentHashResolver {
     event ContenthashChanged(bytes32 indexed node, bytes hash);
 
     function contenthash(bytes32 node) external view returns (bytes memory);
+}
+
+/// @notice As in ENS: the records of a name have a version, and only those of the newest are read.
+/// Interface 0xd700ff33.
+interface IVersionableResolver {
+    event VersionChanged(bytes32 indexed node, uint64 newVersion);
+
+    function recordVersions(bytes32 node) external view returns (uint64);
 }

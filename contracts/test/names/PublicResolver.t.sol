@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IAddrResolver, IAddressResolver, IContentHashResolver, ITextResolver} from "../../src/names/IResolver.sol";
+import {
+    IAddrResolver,
+    IAddressResolver,
+    IContentHashResolver,
+    ITextResolver,
+    IVersionableResolver
+} from "../../src/names/IResolver.sol";
 import {PublicResolver} from "../../src/names/PublicResolver.sol";
 import {vm} from "../Vm.sol";
 import {Names} from "./Names.sol";
@@ -78,6 +84,37 @@ contract PublicResolverTest is Names {
         vm.assertEq(resolver.text(NODE, "nubes.app"), "");
     }
 
+    function test_cleared_records_are_gone_and_new_ones_are_read(string calldata key, string calldata value) public {
+        bytes32 other = _subnode(NODE, LABEL);
+        _give(other, ALICE);
+        vm.startPrank(ALICE);
+        resolver.setText(NODE, key, value);
+        resolver.setAddr(NODE, ALICE);
+        resolver.setContenthash(NODE, hex"e301");
+        resolver.setText(other, key, value);
+        vm.expectEmit(address(resolver));
+        emit IVersionableResolver.VersionChanged(NODE, 1);
+        resolver.clearRecords(NODE);
+        vm.assertEq(resolver.recordVersions(NODE), 1);
+        vm.assertEq(resolver.text(NODE, key), "");
+        vm.assertEq(resolver.addr(NODE), address(0));
+        vm.assertEq(resolver.contenthash(NODE), "");
+        vm.assertEq(resolver.text(other, key), value);
+        resolver.setText(NODE, key, value);
+        vm.assertEq(resolver.text(NODE, key), value);
+    }
+
+    function test_records_are_replaced_in_one_call() public {
+        bytes[] memory calls = new bytes[](2);
+        calls[0] = abi.encodeCall(resolver.clearRecords, (NODE));
+        calls[1] = abi.encodeCall(resolver.setText, (NODE, "new", "value"));
+        vm.startPrank(ALICE);
+        resolver.setText(NODE, "old", "value");
+        resolver.multicall(calls);
+        vm.assertEq(resolver.text(NODE, "old"), "");
+        vm.assertEq(resolver.text(NODE, "new"), "value");
+    }
+
     function test_an_operator_of_the_owner_writes() public {
         vm.prank(ALICE);
         registry.setApprovalForAll(MALLORY, true);
@@ -97,6 +134,8 @@ contract PublicResolverTest is Names {
         resolver.setText(NODE, "key", "value");
         vm.expectRevert(_refusal(NODE, ALICE, stranger));
         resolver.setContenthash(NODE, hex"e301");
+        vm.expectRevert(_refusal(NODE, ALICE, stranger));
+        resolver.clearRecords(NODE);
 
         bytes[] memory calls = new bytes[](1);
         calls[0] = abi.encodeCall(resolver.setText, (NODE, "key", "value"));
@@ -117,6 +156,7 @@ contract PublicResolverTest is Names {
         vm.assertTrue(resolver.supportsInterface(0xf1cb7e06));
         vm.assertTrue(resolver.supportsInterface(0x59d1d43c));
         vm.assertTrue(resolver.supportsInterface(0xbc1c58d1));
+        vm.assertTrue(resolver.supportsInterface(0xd700ff33));
         vm.assertFalse(resolver.supportsInterface(0xffffffff));
     }
 

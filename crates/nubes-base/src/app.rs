@@ -20,15 +20,46 @@ pub const RECORD_VERSION: u32 = 1;
 pub const RECORD_BYTES_MAX: u64 = 256 * 1024;
 /// Longest app name: a DNS label.
 pub const APP_NAME_CHARS_MAX: usize = 63;
+/// Stands between a preview and its app. Neither has it in its own name, so there is one way to read a name.
+pub const PREVIEW_SEPARATOR: &str = "--";
+/// Browsers show a host that begins with `xn--` in another script (RFC 5890).
+const ENCODED_LABEL: &str = "xn";
 
-/// An app's name: a DNS label in lower case, so that it can be a host name.
+/// An app's name: a DNS label in lower case, so that it can be a host name. `APP` is the app itself, `PREVIEW--APP` a preview
+/// of it; everything that is kept by name is kept apart for the two.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AppName(String);
 
 impl AppName {
+    /// The name of an app itself. Refuses that of a preview.
+    pub fn of_app(text: &str) -> Result<Self, AppNameError> {
+        let name: Self = text.parse()?;
+        if name.preview().is_some() { Err(AppNameError::Separator) } else { Ok(name) }
+    }
+
+    /// A preview of the same app.
+    pub fn with_preview(&self, preview: &str) -> Result<Self, AppNameError> {
+        format!("{preview}{PREVIEW_SEPARATOR}{}", self.app()).parse()
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The label of the app, whether this is a preview of it or not.
+    pub fn app(&self) -> &str {
+        self.0.split_once(PREVIEW_SEPARATOR).map_or(&self.0, |(_, app)| app)
+    }
+
+    /// The label of the preview; none if this is the app itself.
+    pub fn preview(&self) -> Option<&str> {
+        self.0.split_once(PREVIEW_SEPARATOR).map(|(preview, _)| preview)
+    }
+
+    /// The name on the ledger, below the top-level name: `APP` or `PREVIEW.APP`.
+    pub fn on_ledger(&self) -> String {
+        self.preview().map_or_else(|| self.0.clone(), |preview| format!("{preview}.{}", self.app()))
     }
 }
 
@@ -48,8 +79,19 @@ impl FromStr for AppName {
         if let Some(bad) = text.chars().find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '-')) {
             return Err(AppNameError::Character { bad });
         }
-        if text.starts_with('-') || text.ends_with('-') {
+        let (preview, app) = match text.split_once(PREVIEW_SEPARATOR) {
+            Some((preview, app)) => (Some(preview), app),
+            None => (None, text),
+        };
+        let is_bad = |label: &str| label.is_empty() || label.starts_with('-') || label.ends_with('-');
+        if is_bad(app) || preview.is_some_and(is_bad) {
             return Err(AppNameError::Hyphen);
+        }
+        if app.contains(PREVIEW_SEPARATOR) {
+            return Err(AppNameError::Separator);
+        }
+        if preview == Some(ENCODED_LABEL) {
+            return Err(AppNameError::Encoded);
         }
         Ok(Self(text.to_owned()))
     }
@@ -78,6 +120,10 @@ pub enum AppNameError {
     Character { bad: char },
     #[error("a name does not start or end with -")]
     Hyphen,
+    #[error("`{PREVIEW_SEPARATOR}` stands once, between a preview and its app")]
+    Separator,
+    #[error("a name does not start with `{ENCODED_LABEL}--`, which browsers show in another script")]
+    Encoded,
 }
 
 /// Everything that is needed to serve an app.

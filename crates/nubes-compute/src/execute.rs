@@ -127,7 +127,7 @@ impl Host<'_> {
         if !function.record.state {
             return Ok(None);
         }
-        self.state.begin(&function.app).map(Some)
+        self.state.begin(&function.app, function.tenure).map(Some)
     }
 
     async fn attempt(

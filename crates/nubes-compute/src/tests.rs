@@ -106,5 +106,5 @@ fn start(config: &RuntimeConfig, blobs: &Arc<MemoryBlobs>) -> Runtime {
 fn function(code: FunctionCode) -> Function {
     let config = BTreeMap::from([("greeting".to_owned(), "bonjour".to_owned())]);
     let record = FunctionRecord { code, route: "/*".into(), state: true, limits: LIMITS, config };
-    Function { app: "app".parse().unwrap(), name: "f".into(), record }
+    Function { app: "app".parse().unwrap(), tenure: 0, name: "f".into(), record }
 }

@@ -13,9 +13,9 @@ pub fn namehash(name: &str) -> B256 {
     name.rsplit('.').fold(B256::ZERO, subnode)
 }
 
-/// Node of the app's name, `APP.nubes`.
-pub fn node_of(app: &str) -> B256 {
-    subnode(namehash(TOP_LEVEL_NAME), app)
+/// Node of `NAME.nubes`, where a name is that of an app, such as `shop`, or is below it, such as `fix.shop`.
+pub fn node_of(name: &str) -> B256 {
+    name.rsplit('.').fold(namehash(TOP_LEVEL_NAME), subnode)
 }
 
 fn subnode(node: B256, label: &str) -> B256 {

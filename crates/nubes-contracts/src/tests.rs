@@ -200,6 +200,7 @@ proptest! {
     #[test]
     fn an_app_is_a_name_below_nubes(app in "[a-z0-9-]{1,63}") {
         prop_assert_eq!(node_of(&app), namehash(&format!("{app}.nubes")));
+        prop_assert_eq!(node_of(&format!("fix.{app}")), namehash(&format!("fix.{app}.nubes")));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! ```text
 //! BASE, an IP address            the node itself
 //! NAME.BASE, NAME.nubes.BASE     app NAME
+//! PREVIEW--NAME.BASE             a preview of app NAME: one label, so that one wildcard certificate serves all
 //! CID.ipfs.BASE                  the content CID (subdomain gateway of IPFS: each root has its own origin)
 //! NAME.ipns.BASE                 what the name points to
 //! ```

@@ -121,7 +121,7 @@ pub enum RouteError {
 
 impl Routes {
     /// Checks all routes of the record, also against each other.
-    pub fn new(record: &AppRecord) -> Result<Self, RouteError> {
+    pub fn new(record: &AppRecord, tenure: u64) -> Result<Self, RouteError> {
         if record.functions.len() > FUNCTIONS_MAX {
             return Err(RouteError::TooMany { functions: record.functions.len() });
         }
@@ -131,8 +131,8 @@ impl Routes {
                 .route
                 .parse()
                 .map_err(|source| RouteError::Pattern { function: name.clone(), source })?;
-            let function =
-                Function { app: record.name.clone(), name: name.clone(), record: function.clone() };
+            let (app, name, record) = (record.name.clone(), name.clone(), function.clone());
+            let function = Function { app, tenure, name, record };
             routes.push((pattern, Arc::new(function)));
         }
         routes.sort_by(|(a, _), (b, _)| Reverse(a.rank()).cmp(&Reverse(b.rank())).then_with(|| a.cmp(b)));

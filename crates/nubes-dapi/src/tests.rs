@@ -8,7 +8,7 @@ mod logs;
 mod socket;
 
 use crate::{Config, Door, Limits, Mount, Origin, Ports, RpcUrls, Sites, host::BaseDomains};
-use alloy_primitives::{Address, Bytes, keccak256};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_sol_types::{SolCall, SolEvent};
 use async_trait::async_trait;
 use axum::body::Body;
@@ -63,9 +63,13 @@ pub(crate) fn record(name: &str, routes: &[(&str, &str)]) -> AppRecord {
     }
 }
 
+fn node(name: &str) -> B256 {
+    node_of(&name.parse::<AppName>().unwrap().on_ledger())
+}
+
 pub(crate) fn record_changed(name: &str, text: &str) -> Log {
     let event = PublicResolver::TextChanged {
-        node: node_of(name),
+        node: node(name),
         indexedKey: keccak256(RECORD_KEY),
         key: RECORD_KEY.to_owned(),
         value: text.to_owned(),
@@ -74,7 +78,11 @@ pub(crate) fn record_changed(name: &str, text: &str) -> Log {
 }
 
 pub(crate) fn name_changed(name: &str) -> Log {
-    log(NAME_REGISTRY, &NameRegistry::NewResolver { node: node_of(name), resolver: PUBLIC_RESOLVER })
+    log(NAME_REGISTRY, &NameRegistry::NewResolver { node: node(name), resolver: PUBLIC_RESOLVER })
+}
+
+pub(crate) fn records_cleared(name: &str) -> Log {
+    log(PUBLIC_RESOLVER, &PublicResolver::VersionChanged { node: node(name), newVersion: 1 })
 }
 
 fn log(address: Address, event: &impl SolEvent) -> Log {
@@ -166,6 +174,7 @@ fn answer(
         }
         _ => {
             let said = format!("{name} {} {} {}", request.method(), request.uri(), request.body().len());
+            let said = if function.tenure == 0 { said } else { format!("{said} @{}", function.tenure) };
             Ok(Response::builder()
                 .status(StatusCode::ACCEPTED)
                 .header("x-own", "1")
@@ -201,6 +210,10 @@ impl House {
         ledger.set_otherwise(
             NAME_REGISTRY,
             NameRegistry::resolverCall::abi_encode_returns(&Address::ZERO).into(),
+        );
+        ledger.set_otherwise(
+            PUBLIC_RESOLVER,
+            PublicResolver::recordVersionsCall::abi_encode_returns(&0).into(),
         );
         let blobs = Arc::new(MemoryBlobs::default());
         let runner = Arc::new(FakeRunner::new(|function, request| answer(function, &request)));
@@ -243,13 +256,20 @@ impl House {
 
     /// Sets what the ledger says of a name, without a block.
     pub(crate) fn point(&self, name: &str, text: &str) {
-        let node = node_of(name);
+        let node = node(name);
         let call = NameRegistry::resolverCall { node }.abi_encode();
         let resolver = NameRegistry::resolverCall::abi_encode_returns(&PUBLIC_RESOLVER);
         self.ledger.set_answer(NAME_REGISTRY, call.into(), resolver.into());
         let call = PublicResolver::textCall { node, key: RECORD_KEY.to_owned() }.abi_encode();
         let text = PublicResolver::textCall::abi_encode_returns(&text.to_owned());
         self.ledger.set_answer(PUBLIC_RESOLVER, call.into(), text.into());
+    }
+
+    /// Sets how often a name has begun anew, without a block.
+    pub(crate) fn begin_anew(&self, name: &str, times: u64) {
+        let call = PublicResolver::recordVersionsCall { node: node(name) }.abi_encode();
+        let answer = PublicResolver::recordVersionsCall::abi_encode_returns(&times);
+        self.ledger.set_answer(PUBLIC_RESOLVER, call.into(), answer.into());
     }
 
     /// Makes a final block with these logs and waits until the door has seen it.

@@ -7,7 +7,10 @@ use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
 use alloy_sol_types::{SolCall, SolInterface};
 use nubes_base::port::{CallError, FinalReceipt, Ledger, SubmitError};
-use nubes_contracts::{PayRails, PossessionProofs, ProviderRegistry, RepairJobs, StorageDeals, TestDollar};
+use nubes_contracts::{
+    FirstComeRegistrar, PayRails, PossessionProofs, ProviderRegistry, PublicResolver, RepairJobs,
+    StorageDeals, TestDollar,
+};
 use std::{fmt, sync::Arc};
 use tokio::sync::Mutex;
 
@@ -76,7 +79,8 @@ impl Account {
         self.send_data(to, call.abi_encode().into()).await
     }
 
-    async fn send_data(&self, to: Address, input: Bytes) -> Result<FinalReceipt, SendError> {
+    /// The same with the call as bytes, which may also be creation code for a deployer.
+    pub async fn send_data(&self, to: Address, input: Bytes) -> Result<FinalReceipt, SendError> {
         let _turn = self.order.lock().await;
         let mut attempt = 1;
         loop {
@@ -134,6 +138,8 @@ pub(crate) fn reason(data: &[u8]) -> String {
         .or_else(|| of::<ProviderRegistry::ProviderRegistryErrors>(data))
         .or_else(|| of::<PayRails::PayRailsErrors>(data))
         .or_else(|| of::<TestDollar::TestDollarErrors>(data))
+        .or_else(|| of::<FirstComeRegistrar::FirstComeRegistrarErrors>(data))
+        .or_else(|| of::<PublicResolver::PublicResolverErrors>(data))
         .unwrap_or_else(|| format!("0x{}", alloy_primitives::hex::encode(data)))
 }
 

@@ -1,9 +1,10 @@
 //! The command line as it is typed. Parsed once; nobody looks at flags again.
 
 mod market;
+mod name;
 mod store;
 
-use crate::node::storage::Engine;
+use crate::{failure::Failure, manifest::Manifest, node::storage::Engine};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
@@ -59,6 +60,9 @@ pub(crate) enum Command {
     /// Have providers keep content, for money
     #[command(subcommand)]
     Deal(Deal),
+    /// See and change what names on the ledger say
+    #[command(subcommand)]
+    Name(Name),
     /// See who sells storage, and sell it
     #[command(subcommand)]
     Provider(Provider),
@@ -165,6 +169,9 @@ pub(crate) struct Deploy {
     /// Print the plan and exit
     #[arg(long)]
     pub(crate) plan: bool,
+    /// Take the preview down
+    #[arg(long, requires = "preview")]
+    pub(crate) remove: bool,
 }
 
 #[derive(Debug, Args)]
@@ -194,8 +201,23 @@ pub(crate) struct OnApp {
     /// Folder of the app
     #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
     pub(crate) dir: PathBuf,
+    /// A preview beside the live app, at PREVIEW--APP [default: named after the git branch]
+    #[arg(long, value_name = "PREVIEW")]
+    #[expect(clippy::option_option, reason = "given without a name is something else than not given")]
+    pub(crate) preview: Option<Option<String>>,
     #[command(flatten)]
     pub(crate) door: Door,
+}
+
+impl OnApp {
+    /// The app's manifest; of a preview, with the preview's name.
+    pub(crate) fn manifest(&self) -> Result<Manifest, Failure> {
+        let manifest = Manifest::find(&self.dir)?;
+        match &self.preview {
+            None => Ok(manifest),
+            Some(named) => manifest.into_preview(named.as_deref()),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -251,6 +273,7 @@ pub(crate) use market::{
     Deal, DealMake, DealRenew, DealShow, DealTopUp, DealWithdraw, Ls, Provider, ProviderList, ProviderOffer,
     ProviderStatus, ProviderWithdraw,
 };
+pub(crate) use name::{Name, NameRenew, NameSet, NameShow, NameSub, NameTransfer};
 pub(crate) use store::{Store, StoreBackup};
 
 #[derive(Debug, Subcommand)]

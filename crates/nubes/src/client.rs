@@ -1,7 +1,7 @@
 //! Talks to a node over its public surfaces, as any other program would.
 
 use crate::failure::{Exit, Failure};
-use alloy_primitives::{Address, B256, Bytes, U64, hex};
+use alloy_primitives::{Address, B256, Bytes, hex};
 use cid::Cid;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -45,16 +45,6 @@ pub(crate) struct RpcUrls {
 pub(crate) struct Client {
     http: reqwest::Client,
     door: String,
-}
-
-/// What became of a transaction that the client sent.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Receipt {
-    pub(crate) transaction_hash: B256,
-    pub(crate) block_number: U64,
-    pub(crate) status: U64,
-    pub(crate) gas_used: U64,
 }
 
 impl Client {
@@ -178,8 +168,7 @@ impl Client {
         let answer: RpcAnswer = self.json(self.http.post(url).json(&body)).await?;
         if let Some(error) = answer.error {
             let what = format!("{method}: {}", error.message);
-            let exit = if error.code == RPC_TIMEOUT { Exit::TimedOut } else { Exit::Failure };
-            return Err(Failure::new(1019, exit, what));
+            return Err(Failure::new(1021, Exit::Failure, what));
         }
         serde_json::from_value(answer.result.unwrap_or_default()).map_err(|source| {
             Failure::new(1021, Exit::Failure, format!("{method} did not answer as Ethereum nodes do"))
@@ -193,9 +182,6 @@ impl Client {
         self.rpc(url, "eth_call", params).await
     }
 }
-
-/// `eth_sendRawTransactionSync` ran out of time (EIP-7966).
-const RPC_TIMEOUT: i64 = 4;
 
 #[derive(Deserialize)]
 struct Missing {
@@ -215,6 +201,5 @@ struct RpcAnswer {
 
 #[derive(Deserialize)]
 struct RpcError {
-    code: i64,
     message: String,
 }

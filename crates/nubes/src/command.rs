@@ -10,6 +10,7 @@ mod get;
 mod invoke;
 mod logs;
 mod ls;
+mod name;
 mod network;
 mod new;
 mod node;
@@ -21,7 +22,7 @@ mod store;
 mod text;
 
 use crate::{
-    cli::{Command, Deal, Network, Node, Provider},
+    cli::{Command, Deal, Name, Network, Node, Provider},
     failure::{Exit, Failure},
     output::Output,
 };
@@ -63,6 +64,11 @@ pub(crate) fn run(command: Command, output: Output) -> Result<(), Failure> {
         Command::Provider(Provider::Status(args)) => block_on(provider::status(args, output)),
         Command::Provider(Provider::Offer(args)) => block_on(provider::offer(args, output)),
         Command::Provider(Provider::Withdraw(args)) => block_on(provider::withdraw(args, output)),
+        Command::Name(Name::Show(args)) => block_on(name::show(args, output)),
+        Command::Name(Name::Renew(args)) => block_on(name::renew(args, output)),
+        Command::Name(Name::Transfer(args)) => block_on(name::transfer(args, output)),
+        Command::Name(Name::Set(args)) => block_on(name::set(args, output)),
+        Command::Name(Name::Sub(args)) => block_on(name::sub(args, output)),
         Command::Doctor(args) => block_on(doctor::run(args, output)),
     }
 }

@@ -6,4 +6,3 @@ pub(crate) mod ledger;
 pub(crate) mod plan;
 pub(crate) mod prepare;
 pub(crate) mod upload;
-pub(crate) mod wallet;

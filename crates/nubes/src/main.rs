@@ -1,6 +1,7 @@
 //! `nubes`: the composition root and the command line. Layers are put together in [`node`]; nothing else knows which
 //! engine is behind a port.
 
+mod account;
 mod cli;
 mod client;
 mod command;
@@ -8,6 +9,7 @@ mod deploy;
 mod failure;
 mod manifest;
 mod market;
+mod names;
 mod node;
 mod output;
 mod telemetry;

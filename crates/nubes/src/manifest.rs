@@ -4,17 +4,19 @@
 //! Files that the manifest names are checked when they are needed, after the `build` commands ran.
 
 mod limits;
+mod preview;
 mod reader;
 pub(crate) mod schema;
 #[cfg(test)]
 mod tests;
 
 use crate::failure::{Exit, Failure, Place};
-use nubes_base::app::{AppName, FunctionLimits};
+use nubes_base::app::{AppName, AppNameError, FunctionLimits};
 use reader::Section;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 use toml_edit::Document;
 
@@ -87,7 +89,7 @@ impl Manifest {
         })?;
         let mut root = Section::root(text, document.as_table());
         let mut app = root.required_table("app")?;
-        let name = app.required_parsed::<AppName>("name")?;
+        let OfApp(name) = app.required_parsed("name")?;
         app.finish()?;
         let site = root.table("site")?.map(read_site).transpose()?;
         let functions = root.named_tables("function", read_function)?;
@@ -110,6 +112,17 @@ impl Manifest {
             return Err(failure.at(place(&text, input.span.clone(), "named here")));
         }
         Err(failure)
+    }
+}
+
+/// The name of an app and not of a preview: what is previewed is said on the command line.
+struct OfApp(AppName);
+
+impl FromStr for OfApp {
+    type Err = AppNameError;
+
+    fn from_str(text: &str) -> Result<Self, AppNameError> {
+        AppName::of_app(text).map(Self)
     }
 }
 

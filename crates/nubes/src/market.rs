@@ -12,24 +12,12 @@ pub(crate) use order::{Making, make};
 pub(crate) use span::Span;
 
 use crate::{
+    account::{self, ledger},
     cli::{Door, Key},
-    client::{Client, NodeInfo},
-    deploy::wallet::Wallet,
+    client::Client,
     failure::{Exit, Failure},
 };
-use nubes_base::port::Ledger;
-use nubes_ledger::RemoteLedger;
 use nubes_market::{Account, Market, ReadError, SendError, client::BuyError};
-use std::sync::Arc;
-
-/// The node's ledger, over its JSON-RPC.
-pub(crate) async fn ledger(node: &NodeInfo) -> Result<Arc<dyn Ledger>, Failure> {
-    let connected = RemoteLedger::connect(&[node.rpc.http.as_str()]).await;
-    let what =
-        || Failure::new(6002, Exit::Network, format!("the ledger does not answer at {}", node.rpc.http));
-    Ok(Arc::new(connected.map_err(|source| what().because(source))?))
-}
-
 /// Who acts, and through which node.
 #[derive(Debug)]
 pub(crate) struct Customer {
@@ -41,8 +29,7 @@ impl Customer {
     pub(crate) async fn open(door: &Door, key: &Key) -> Result<Self, Failure> {
         let client = Client::new(&door.node)?;
         let node = client.info().await?;
-        let wallet = Wallet::open(key.key_file.as_deref(), &node)?;
-        Ok(Self { account: Account::new(ledger(&node).await?, wallet.into_signer()), client })
+        Ok(Self { account: account::open(key.key_file.as_deref(), &node).await?, client })
     }
 
     pub(crate) fn market(&self) -> Market {

@@ -21,6 +21,27 @@ fn a_name_is_a_lower_case_dns_label() {
 }
 
 #[test]
+fn a_preview_stands_before_its_app() {
+    check("fix--shop", Ok(()));
+    check("v-2--my-shop", Ok(()));
+    for text in ["--shop", "fix--", "fix---shop", "--"] {
+        check(text, Err(AppNameError::Hyphen));
+    }
+    check("a--b--c", Err(AppNameError::Separator));
+    check("xn--shop", Err(AppNameError::Encoded));
+    check(&format!("{}--shop", "a".repeat(58)), Err(AppNameError::Length { length: 64 }));
+
+    let shop = AppName::of_app("my-shop").unwrap();
+    assert_eq!((shop.app(), shop.preview(), shop.on_ledger()), ("my-shop", None, "my-shop".to_owned()));
+    let fix = shop.with_preview("fix").unwrap();
+    assert_eq!((fix.as_str(), fix.app(), fix.preview()), ("fix--my-shop", "my-shop", Some("fix")));
+    assert_eq!(fix.on_ledger(), "fix.my-shop");
+    assert_eq!(fix.with_preview("other").unwrap().as_str(), "other--my-shop");
+    assert_eq!(AppName::of_app("fix--shop"), Err(AppNameError::Separator));
+    assert_eq!(shop.with_preview("a--b"), Err(AppNameError::Separator));
+}
+
+#[test]
 fn a_record_survives_its_json() {
     let cid = Cid::try_from("bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku").unwrap();
     let function = FunctionRecord {

@@ -189,4 +189,28 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "The app was deployed once, or a part of the deployment that is asked for is not kept any more.",
         "Name another record with --to, or check out the former sources and deploy them.",
     ),
+    entry(
+        1035,
+        "no branch to name the preview after",
+        "`--preview` was given without a name, and the app's folder is in no git repository or on no branch.",
+        "Give a name: `--preview NAME`. Where builds check out a commit and not a branch, their environment knows the branch.",
+    ),
+    entry(
+        1036,
+        "name cannot name a preview",
+        "The name has no letter or digit, or does not fit with the app's name into one label of a host name.",
+        "Give another one: `--preview NAME`.",
+    ),
+    entry(
+        1037,
+        "no such preview",
+        "Neither the ledger nor the node knows a preview of that name.",
+        "See how its branch's name was written in the address that `nubes deploy --preview` printed.",
+    ),
+    entry(
+        1038,
+        "name is nobody's",
+        "Nobody has asked for the name, or it has expired and its grace is over.",
+        "Deploy an app of that name, or name another.",
+    ),
 ];

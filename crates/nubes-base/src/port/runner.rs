@@ -26,6 +26,9 @@ pub fn empty_body() -> Body {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
     pub app: AppName,
+    /// Rises when the app's name begins anew: it lapsed and was taken by somebody, or is a preview that was taken down. What was
+    /// kept under a lower number is not the app's.
+    pub tenure: u64,
     pub name: String,
     pub record: FunctionRecord,
 }

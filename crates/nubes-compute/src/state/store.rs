@@ -111,10 +111,12 @@ impl StateStore {
         Ok(Self { database, writer: Mutex::new(Some(Writer { commits, thread })), turns: Turns::default() })
     }
 
-    /// A transaction on the newest state of `app`.
-    pub(crate) fn begin(&self, app: &AppName) -> Result<Transaction, StoreError> {
+    /// A transaction on the newest state of `app` in its present tenure. The first is written without a number.
+    pub(crate) fn begin(&self, app: &AppName, tenure: u64) -> Result<Transaction, StoreError> {
         let state = self.database.begin_read()?.open_table(STATE)?;
-        Ok(Transaction::new(app.to_string(), Snapshot { state }))
+        // Names have no `@`, so no tenure of an app is another app.
+        let app = if tenure == 0 { app.to_string() } else { format!("{app}@{tenure}") };
+        Ok(Transaction::new(app, Snapshot { state }))
     }
 
     /// Makes the writes durable, if nothing that was read has changed.

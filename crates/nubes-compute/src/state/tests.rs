@@ -21,7 +21,7 @@ fn open(app_bytes_max: u64) -> (TempDir, StateStore) {
 }
 
 fn begin(store: &StateStore) -> Transaction {
-    store.begin(&app("a")).unwrap()
+    store.begin(&app("a"), 0).unwrap()
 }
 
 async fn put(store: &StateStore, key: &str, value: &str) -> Result<(), CommitError> {
@@ -67,7 +67,20 @@ async fn a_transaction_reads_its_own_writes_and_nobody_elses() {
     store.commit(one).await.unwrap();
     assert_eq!(other.get("k").unwrap().unwrap(), b"old");
     assert_eq!(get(&store, "k").unwrap(), b"new");
-    assert_eq!(store.begin(&app("b")).unwrap().get("k").unwrap(), None);
+    assert_eq!(store.begin(&app("b"), 0).unwrap().get("k").unwrap(), None);
+}
+
+#[tokio::test]
+async fn each_tenure_of_a_name_has_a_state_of_its_own() {
+    let (_dir, store) = open(NO_LIMIT);
+    put(&store, "k", "former").await.unwrap();
+    let mut next = store.begin(&app("a"), 1).unwrap();
+    assert_eq!(next.get("k").unwrap(), None);
+    next.set("k", b"next".into()).unwrap();
+    store.commit(next).await.unwrap();
+    assert_eq!(get(&store, "k").unwrap(), b"former");
+    assert_eq!(store.begin(&app("a"), 1).unwrap().get("k").unwrap().unwrap(), b"next");
+    assert_eq!(store.begin(&app("a"), 2).unwrap().get("k").unwrap(), None);
 }
 
 #[tokio::test]
@@ -166,7 +179,7 @@ async fn an_app_has_its_share_and_no_more() {
     assert!(matches!(put(&store, "l", "").await, Err(CommitError::Full { bytes_max: 10 })));
     put(&store, "k", "12345678").await.unwrap();
     put(&store, "l", "").await.unwrap();
-    let mut other = store.begin(&app("b")).unwrap();
+    let mut other = store.begin(&app("b"), 0).unwrap();
     other.set("k", b"123456789".into()).unwrap();
     store.commit(other).await.unwrap();
     let mut swap = begin(&store);

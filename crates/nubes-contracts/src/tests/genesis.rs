@@ -20,6 +20,8 @@ const BALANCE: u64 = 5_000_000;
 
 sol!(Guestbook, concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/guestbook/contracts/Guestbook.json"));
 
+const YEAR_SECONDS: u64 = 365 * 86_400;
+
 struct Chain(InMemoryDB);
 
 impl Chain {
@@ -66,7 +68,8 @@ impl Chain {
 }
 
 fn register(app: &str, owner: Address) -> FirstComeRegistrar::registerWithCall {
-    FirstComeRegistrar::registerWithCall { label: keccak256(app), owner, resolver: PUBLIC_RESOLVER }
+    let (label, resolver, duration) = (keccak256(app), PUBLIC_RESOLVER, YEAR_SECONDS);
+    FirstComeRegistrar::registerWithCall { label, owner, resolver, duration }
 }
 
 #[test]
@@ -96,6 +99,8 @@ fn a_taken_name_stays_with_its_owner() {
     let refusal: FirstComeRegistrar::NameTaken =
         chain.refused(MALLORY, FIRST_COME_REGISTRAR, &register("guestbook", MALLORY));
     assert_eq!((refusal.label, refusal.owner), (label, ALICE));
+    let expiry = chain.call(MALLORY, FIRST_COME_REGISTRAR, &FirstComeRegistrar::expiresAtCall { label });
+    assert_eq!(refusal.expiresAt, expiry);
 
     let node = node_of("guestbook");
     let steal = PublicResolver::setTextCall { node, key: "nubes.app".to_owned(), value: "bad".to_owned() };

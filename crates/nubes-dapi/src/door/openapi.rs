@@ -27,7 +27,7 @@ pub(super) fn document(mounts: &[Mount]) -> Value {
 
 fn paths() -> Value {
     let name = json!({
-        "name": "name", "in": "path", "required": true, "description": "The app's name.",
+        "name": "name", "in": "path", "required": true, "description": "The app's name; of a preview, PREVIEW--APP.",
         "schema": { "type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" }
     });
     let lines = json!({

@@ -1,7 +1,7 @@
 use super::{BaseDomains, HostError, LABEL_BYTES_MAX, Target, of_request};
 use cid::Cid;
 use http::{HeaderMap, HeaderValue, Uri, header};
-use proptest::{prelude::any, prop_assert, proptest};
+use proptest::{prelude::any, prop_assert, prop_assume, proptest};
 
 const V0: &str = "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG";
 const V1: &str = "bafybeie5nqv6kd3qnfjupgvz34woh3oksc3iau6abmyajn7qvtf47mvof4";
@@ -45,6 +45,11 @@ fn an_app_is_below_a_base_domain_or_its_top_level_name() {
     check("guestbook.nubes.example", "app guestbook");
     check("guestbook.nubes.nubes.example", "app guestbook");
     check("1.localhost", "app 1");
+    check("Fix--guestbook.localhost:8080", "app fix--guestbook");
+    check("fix--guestbook.nubes.localhost", "app fix--guestbook");
+    check("fix.guestbook.localhost", "unknown");
+    check("xn--guestbook.localhost", "bad name");
+    check("a--b--c.localhost", "bad name");
 }
 
 #[test]
@@ -156,7 +161,10 @@ proptest! {
     }
 
     #[test]
-    fn any_app_name_has_a_host(name in "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?") {
+    fn any_app_name_has_a_host(
+        name in "([a-z0-9]{1,3}(-[a-z0-9]{1,4}){0,3}--)?[a-z0-9]{1,10}(-[a-z0-9]{1,10}){0,3}"
+    ) {
+        prop_assume!(!name.starts_with("xn--"));
         let target = domains().target(&format!("{name}.localhost")).unwrap();
         let is_reserved = ["ipfs", "ipns", "nubes"].contains(&name.as_str());
         prop_assert!(is_reserved || target == Target::App(name.parse().unwrap()));

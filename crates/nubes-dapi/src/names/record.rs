@@ -13,7 +13,7 @@ use nubes_base::{
     app::{RECORD_BYTES_MAX, RECORD_KEY, RECORD_VERSION},
     port::{Blobs, Ledger},
 };
-use nubes_contracts::{NAME_REGISTRY, NameRegistry, PublicResolver, node_of};
+use nubes_contracts::{NAME_REGISTRY, NameRegistry, PUBLIC_RESOLVER, PublicResolver, node_of};
 use serde::Deserialize;
 
 /// Of a text that should be a CID, as much is quoted.
@@ -43,8 +43,21 @@ pub(super) async fn load(
     let json =
         json.map_err(|source| ResolveError::RecordMissing { name: name.clone(), source: source.into() })?;
     let record = parse(name, &json)?;
-    let routes = Routes::new(&record).map_err(|source| ResolveError::Route { name: name.clone(), source })?;
+    let tenure = tenure(ledger, name, slot).await?;
+    let routes =
+        Routes::new(&record, tenure).map_err(|source| ResolveError::Route { name: name.clone(), source })?;
     Ok(App { name: name.clone(), record, record_cid, routes, generation: slot.generation })
+}
+
+/// How often the name has begun anew. The public resolver counts it, whatever resolver the name has: there the registrar clears
+/// the records of a name that lapsed. A preview begins anew with its app too. A sum of what only rises is never met twice.
+async fn tenure(ledger: &dyn Ledger, name: &AppName, slot: &Slot) -> Result<u64, ResolveError> {
+    let versions = |node| call(ledger, name, PUBLIC_RESOLVER, PublicResolver::recordVersionsCall { node });
+    let own = versions(slot.node).await?;
+    if slot.node == slot.app_node {
+        return Ok(own);
+    }
+    Ok(own.saturating_add(versions(slot.app_node).await?))
 }
 
 /// The name of the app that a transaction has announced, if it is an app. The ledger only knows the hash of
@@ -53,7 +66,7 @@ pub(super) async fn name_of(blobs: &dyn Blobs, announcement: &Announcement) -> O
     let cid = cid_of(&announcement.text).ok()?;
     let json = blobs.get(&cid, RECORD_BYTES_MAX).await.ok()?;
     let record: AppRecord = serde_json::from_slice(&json).ok()?;
-    (node_of(record.name.as_str()) == announcement.node).then_some(record.name)
+    (node_of(&record.name.on_ledger()) == announcement.node).then_some(record.name)
 }
 
 async fn call<C: SolCall + Send>(

@@ -16,7 +16,7 @@ use nubes_base::{
 };
 use nubes_contracts::{NAME_REGISTRY, NameRegistry, PublicResolver, node_of};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     num::NonZeroUsize,
     sync::{Arc, LazyLock},
 };
@@ -28,6 +28,8 @@ static RECORD_KEY_HASH: LazyLock<B256> = LazyLock::new(|| keccak256(RECORD_KEY))
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) node: B256,
+    /// Of a preview: that of its app, with which it begins anew. Otherwise the same.
+    pub(crate) app_node: B256,
     pub(crate) generation: u64,
     pub(crate) outcome: OnceCell<Outcome>,
 }
@@ -83,8 +85,9 @@ impl Table {
             return Arc::clone(slot);
         }
         self.generation = self.generation.saturating_add(1);
-        let (node, generation) = (node_of(name.as_str()), self.generation);
-        let slot = Arc::new(Slot { node, generation, outcome: OnceCell::new() });
+        let (node, app_node) = (node_of(&name.on_ledger()), node_of(name.app()));
+        let slot = Slot { node, app_node, generation: self.generation, outcome: OnceCell::new() };
+        let slot = Arc::new(slot);
         // Without blocks nobody would tell when the answer stops being true.
         if self.head.is_some() {
             self.others.put(name.clone(), Arc::clone(&slot));
@@ -130,15 +133,20 @@ impl Table {
         if touched.is_empty() {
             return Vec::new();
         }
-        self.others.retain(|_, slot| !touched.contains_key(&slot.node));
+        let is_touched =
+            |slot: &Slot| touched.contains_key(&slot.node) || touched.contains_key(&slot.app_node);
+        self.others.retain(|_, slot| !is_touched(slot));
         let mut effects = Vec::new();
+        let mut known = BTreeSet::new();
         self.apps.retain(|name, slot| {
-            let changed = touched.remove(&slot.node).is_some();
+            let changed = is_touched(slot);
             if changed {
                 effects.push(Effect::Resolve(name.clone()));
+                known.insert(slot.node);
             }
             !changed
         });
+        touched.retain(|node, _| !known.contains(node));
         let met = touched.into_iter().filter_map(|(node, text)| text.map(|text| Announcement { node, text }));
         effects.extend(met.map(Effect::Meet));
         effects
@@ -153,7 +161,9 @@ fn touched(logs: &[Log]) -> BTreeMap<B256, Option<String>> {
     let mut touched = BTreeMap::new();
     for log in logs {
         let (Some(event), Some(node)) = (log.topics.first(), log.topics.get(1)) else { continue };
-        if *event == NameRegistry::NewResolver::SIGNATURE_HASH && log.address == NAME_REGISTRY {
+        let is_resolver = *event == NameRegistry::NewResolver::SIGNATURE_HASH && log.address == NAME_REGISTRY;
+        // Who takes a name that has expired may keep its resolver, which then only says that it forgot all records.
+        if is_resolver || *event == PublicResolver::VersionChanged::SIGNATURE_HASH {
             touched.entry(*node).or_insert(None);
         } else if *event == PublicResolver::TextChanged::SIGNATURE_HASH
             && log.topics.get(2) == Some(&RECORD_KEY_HASH)

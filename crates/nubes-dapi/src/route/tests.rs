@@ -12,7 +12,7 @@ fn app(routes: &[(&str, &str)]) -> AppRecord {
 
 #[track_caller]
 fn check(routes: &[(&str, &str)], expect: &[(&str, Option<&str>)]) {
-    let routes = Routes::new(&app(routes)).unwrap();
+    let routes = Routes::new(&app(routes), 0).unwrap();
     for (path, function) in expect {
         assert_eq!(routes.find(path).map(|function| function.name.as_str()), *function, "{path}");
     }
@@ -52,7 +52,7 @@ fn the_most_exact_route_wins() {
 
 #[test]
 fn two_functions_cannot_have_one_route() {
-    let error = Routes::new(&app(&[("a", "/x/*"), ("b", "/y"), ("c", "/x/*")])).unwrap_err();
+    let error = Routes::new(&app(&[("a", "/x/*"), ("b", "/y"), ("c", "/x/*")]), 0).unwrap_err();
     let pattern = Pattern::Prefix("/x".into());
     assert_eq!(error, RouteError::Conflict { one: "a".into(), other: "c".into(), pattern });
 }
@@ -79,8 +79,11 @@ fn what_cannot_be_matched_is_no_pattern() {
 fn an_app_has_a_limited_number_of_functions() {
     let names: Vec<_> = (0..=FUNCTIONS_MAX).map(|n| (format!("f{n}"), format!("/f{n}"))).collect();
     let routes: Vec<_> = names.iter().map(|(name, route)| (name.as_str(), route.as_str())).collect();
-    assert_eq!(Routes::new(&app(&routes)).unwrap_err(), RouteError::TooMany { functions: FUNCTIONS_MAX + 1 });
-    assert!(Routes::new(&app(routes.split_last().unwrap().1)).is_ok());
+    assert_eq!(
+        Routes::new(&app(&routes), 0).unwrap_err(),
+        RouteError::TooMany { functions: FUNCTIONS_MAX + 1 }
+    );
+    assert!(Routes::new(&app(routes.split_last().unwrap().1), 0).is_ok());
 }
 
 #[test]

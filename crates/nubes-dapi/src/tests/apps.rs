@@ -1,6 +1,6 @@
 //! Apps: names, routes, functions, errors.
 
-use super::{CODE, House, limits, name_changed, record, record_changed, request};
+use super::{CODE, House, limits, name_changed, record, record_changed, records_cleared, request};
 use crate::names::PREPARING_MAX;
 use alloy_primitives::Bytes;
 use axum::body::Body;
@@ -150,7 +150,7 @@ async fn everybody_who_asks_at_once_waits_for_one_answer() {
     house.point("shop", &cid.to_string());
     let asked = futures_util::future::join_all((0..50).map(|_| house.get("shop.localhost", "/"))).await;
     assert!(asked.iter().all(|answer| answer.status == 202));
-    assert_eq!(house.ledger.calls(), 2);
+    assert_eq!(house.ledger.calls(), 3);
 }
 
 #[tokio::test]
@@ -287,4 +287,39 @@ async fn malformed_hosts_and_paths_are_refused() {
     }
     house.deploy(&record("bare", &[("f", "/f")])).await;
     house.get("bare.localhost", "/").await.is_problem(404, "NX5005");
+}
+
+#[tokio::test]
+async fn a_preview_is_an_app_of_its_own_and_is_gone_when_it_is_taken_down() {
+    let house = House::new().await;
+    house.deploy(&record("shop", &[("live", "/*")])).await;
+    assert_eq!(house.get("fix--shop.localhost", "/a").await.status, 404);
+    house.deploy(&record("fix--shop", &[("fixed", "/*")])).await;
+    assert_eq!(house.get("fix--shop.localhost", "/a").await.body, "fixed GET /a 0");
+    assert_eq!(house.get("shop.localhost", "/a").await.body, "live GET /a 0");
+    let of_preview = house.get("localhost", "/api/v1/apps/fix--shop").await;
+    assert_eq!((of_preview.status, &of_preview.json()["name"]), (200, &"fix--shop".into()));
+
+    house.point("fix--shop", "");
+    house.finalize(vec![record_changed("fix--shop", ""), name_changed("fix--shop")]).await;
+    house.get("fix--shop.localhost", "/a").await.is_problem(404, "NX5001");
+    assert_eq!(house.get("shop.localhost", "/a").await.body, "live GET /a 0");
+}
+
+#[tokio::test]
+async fn who_takes_a_lapsed_name_is_told_apart_from_who_had_it() {
+    let house = House::new().await;
+    house.deploy(&record("shop", &[("f", "/*")])).await;
+    house.begin_anew("fix--shop", 1);
+    house.deploy(&record("fix--shop", &[("f", "/*")])).await;
+    assert_eq!(house.get("shop.localhost", "/a").await.body, "f GET /a 0");
+    assert_eq!(house.get("fix--shop.localhost", "/a").await.body, "f GET /a 0 @1");
+    house.begin_anew("shop", 1);
+    house.finalize(vec![records_cleared("shop")]).await;
+    assert_eq!(house.get("shop.localhost", "/a").await.body, "f GET /a 0 @1");
+    assert_eq!(
+        house.get("fix--shop.localhost", "/a").await.body,
+        "f GET /a 0 @2",
+        "a preview goes with its app"
+    );
 }

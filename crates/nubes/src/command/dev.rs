@@ -5,10 +5,11 @@
 mod watch;
 
 use crate::{
+    account,
     cli::{Dev, Names},
     client::Client,
     command::{deploy, status::site_url},
-    deploy::{build, prepare, wallet::Wallet},
+    deploy::{build, prepare},
     failure::{Exit, Failure},
     manifest::{FILE_NAME, Manifest},
     node::{
@@ -126,11 +127,11 @@ async fn serve(
 async fn redeploy(client: &Client, manifest: &Manifest, output: Output) -> Result<String, Failure> {
     build::run(manifest, output).await?;
     let node = client.info().await?;
-    let wallet = Wallet::open(None, &node)?;
+    let account = account::open(None, &node).await?;
     let prepared = prepare::prepare(manifest)?;
-    let plan = deploy::plan_for(client, &node, &prepared.desired, &wallet).await?;
+    let plan = deploy::plan_for(client, &node, &prepared.desired, account.address()).await?;
     let former = prepared.upload(client, output).await?;
-    deploy::apply(client, &node, &plan, &wallet).await?;
+    deploy::apply(&plan, &account).await?;
     former.release(client).await?;
     Ok(plan.text())
 }

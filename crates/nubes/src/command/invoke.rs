@@ -4,7 +4,6 @@ use crate::{
     cli::Invoke,
     client::Client,
     failure::{Exit, Failure},
-    manifest::Manifest,
     output::Output,
 };
 use reqwest::{Method, header};
@@ -12,7 +11,7 @@ use serde_json::json;
 use std::io::Read;
 
 pub(super) async fn run(args: Invoke, output: Output) -> Result<(), Failure> {
-    let manifest = Manifest::find(&args.app.dir)?;
+    let manifest = args.app.manifest()?;
     let client = Client::new(&args.app.door.node)?;
     let body = args.data.as_deref().map(read_data).transpose()?;
     let default = if body.is_some() { "POST" } else { "GET" };

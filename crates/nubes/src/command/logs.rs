@@ -4,7 +4,6 @@ use crate::{
     cli::Logs,
     client::Client,
     failure::{Exit, Failure},
-    manifest::Manifest,
     output::Output,
 };
 use futures_util::StreamExt;
@@ -14,7 +13,7 @@ use serde_json::Value;
 const LINE_BYTES_MAX: usize = 1 << 20;
 
 pub(super) async fn run(args: Logs, output: Output) -> Result<(), Failure> {
-    let manifest = Manifest::find(&args.app.dir)?;
+    let manifest = args.app.manifest()?;
     let client = Client::new(&args.app.door.node)?;
     let follow = u8::from(args.follow);
     let logs = format!("api/v1/apps/{}/logs?lines={}&follow={follow}", manifest.name, args.lines);

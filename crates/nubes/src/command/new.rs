@@ -26,7 +26,7 @@ const STATIC: &[File] = &[
 
 pub(super) fn run(args: &New, output: Output) -> Result<(), Failure> {
     let folder = args.dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let name: AppName = folder.parse().map_err(|source: nubes_base::app::AppNameError| {
+    let name = AppName::of_app(folder).map_err(|source| {
         Failure::new(1003, Exit::Usage, format!("`{folder}` cannot be an app's name")).because(source)
     })?;
     let empty = std::fs::read_dir(&args.dir).map_or(true, |mut entries| entries.next().is_none());

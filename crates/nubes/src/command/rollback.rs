@@ -2,12 +2,12 @@
 
 use super::deploy::{apply, confirm};
 use crate::{
+    account,
     cli::Rollback,
     client::Client,
     command::status::site_url,
-    deploy::{ledger, plan::roll_back, wallet::Wallet},
+    deploy::{ledger, plan::roll_back},
     failure::{Exit, Failure},
-    manifest::Manifest,
     output::Output,
 };
 use cid::Cid;
@@ -15,10 +15,10 @@ use nubes_base::app::AppRecord;
 use serde_json::json;
 
 pub(super) async fn run(args: Rollback, output: Output) -> Result<(), Failure> {
-    let manifest = Manifest::find(&args.app.dir)?;
+    let manifest = args.app.manifest()?;
     let client = Client::new(&args.app.door.node)?;
     let node = client.info().await?;
-    let wallet = Wallet::open(args.key.key_file.as_deref(), &node)?;
+    let account = account::open(args.key.key_file.as_deref(), &node).await?;
     let current = ledger::read(&client, &node, &manifest.name, &[]).await?;
     let target = match &args.to {
         Some(text) => Cid::try_from(text.as_str()).map_err(|source| {
@@ -29,12 +29,12 @@ pub(super) async fn run(args: Rollback, output: Output) -> Result<(), Failure> {
         })?,
     };
     let record = former_record(&client, &target).await?;
-    let plan = roll_back(&manifest.name, (&target, &record), &current, wallet.address())?;
+    let plan = roll_back(&manifest.name, (&target, &record), &current, account.address())?;
     if !args.yes {
         output.say(&plan.text());
         confirm("Roll back?", output)?;
     }
-    let receipts = apply(&client, &node, &plan, &wallet).await?;
+    let receipts = apply(&plan, &account).await?;
     let url = site_url(client.door(), &manifest);
     let value =
         json!({ "url": url, "record": target.to_string(), "plan": plan.to_json(), "transactions": receipts });

@@ -1,14 +1,12 @@
 //! What a deployment would change: the difference between the manifest and the ledger. Pure.
 
+mod name;
+
 use crate::failure::{Exit, Failure};
 use alloy_primitives::{Address, B256, Bytes, keccak256};
-use alloy_sol_types::SolCall;
 use cid::Cid;
-use nubes_base::app::{AppName, AppRecord, HISTORY_KEY, HISTORY_MAX, RECORD_KEY};
-use nubes_contracts::{
-    CREATE2_DEPLOYER, FIRST_COME_REGISTRAR, FirstComeRegistrar, PUBLIC_RESOLVER, PublicResolver, contenthash,
-    node_of,
-};
+use nubes_base::app::{AppName, AppRecord};
+use nubes_contracts::CREATE2_DEPLOYER;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +26,10 @@ pub(crate) struct Desired {
 pub(crate) struct Current {
     /// None: the name is free.
     pub(crate) owner: Option<Address>,
+    /// Of a preview: who has the name of its app, and so may make it. Otherwise the same as `owner`.
+    pub(crate) app_owner: Option<Address>,
+    /// Until the name of the app expires; it stays its owner's for some time after that.
+    pub(crate) seconds_left: u64,
     pub(crate) record: Option<(Cid, AppRecord)>,
     /// Former records, the newest first.
     pub(crate) history: Vec<Cid>,
@@ -70,17 +72,13 @@ pub(crate) fn contract_address(creation_code: &[u8]) -> Address {
 }
 
 pub(crate) fn plan(desired: &Desired, current: &Current, signer: Address) -> Result<Plan, Failure> {
-    let name = &desired.record.name;
-    if let Some(owner) = current.owner.filter(|owner| *owner != signer) {
-        let what = format!("`{name}` belongs to {owner}, not to the signer {signer}");
-        return Err(Failure::new(1018, Exit::Denied, what));
-    }
+    name::check_owner(&desired.record.name, current, signer)?;
     let mut plan = Plan::default();
     plan_contracts(desired, current, &mut plan);
     let before = current.record.as_ref().map(|(_, record)| record);
     plan_functions(desired, before, &mut plan);
     plan_site(desired, before, &mut plan);
-    plan_name(desired, current, signer, &mut plan);
+    name::plan(desired, current, signer, &mut plan);
     Ok(plan)
 }
 
@@ -133,59 +131,6 @@ fn plan_site(desired: &Desired, before: Option<&AppRecord>, plan: &mut Plan) {
     plan.changes.push(Change { sign, kind: "site", name: String::new(), detail });
 }
 
-fn plan_name(desired: &Desired, current: &Current, signer: Address, plan: &mut Plan) {
-    let name = desired.record.name.as_str();
-    if current.owner.is_none() {
-        let call = FirstComeRegistrar::registerWithCall {
-            label: keccak256(name),
-            owner: signer,
-            resolver: PUBLIC_RESOLVER,
-        };
-        let step =
-            Step { what: format!("name {name}"), to: FIRST_COME_REGISTRAR, data: call.abi_encode().into() };
-        plan.steps.push(step);
-    }
-    let unchanged = current.record.as_ref().is_some_and(|(cid, _)| *cid == desired.record_cid);
-    let sign = match (current.owner, unchanged) {
-        (None, _) => Sign::Add,
-        (Some(_), true) => Sign::Keep,
-        (Some(_), false) => Sign::Change,
-    };
-    plan.changes.push(Change {
-        sign,
-        kind: "name",
-        name: name.to_owned(),
-        detail: desired.record_cid.to_string(),
-    });
-    if unchanged {
-        return;
-    }
-    plan.steps.push(point_to(&desired.record.name, (&desired.record_cid, &desired.record), current));
-}
-
-/// Makes the name stand for a record, and remembers what it stood for.
-fn point_to(name: &AppName, (cid, record): (&Cid, &AppRecord), current: &Current) -> Step {
-    let node = node_of(name.as_str());
-    let set = |key: &str, value: String| {
-        Bytes::from(PublicResolver::setTextCall { node, key: key.to_owned(), value }.abi_encode())
-    };
-    let site = record.site.map(|cid| contenthash::encode(&cid.to_bytes())).unwrap_or_default();
-    let hash = PublicResolver::setContenthashCall { node, hash: site };
-    let mut data = vec![set(RECORD_KEY, cid.to_string()), hash.abi_encode().into()];
-    let former = current.record.iter().map(|(cid, _)| cid).chain(&current.history);
-    let mut history: Vec<String> = Vec::new();
-    for former in former.filter(|former| *former != cid).map(ToString::to_string) {
-        if history.len() < HISTORY_MAX && !history.contains(&former) {
-            history.push(former);
-        }
-    }
-    if !history.is_empty() {
-        data.push(set(HISTORY_KEY, history.join(" ")));
-    }
-    let data = PublicResolver::multicallCall { data }.abi_encode().into();
-    Step { what: format!("record of {name}"), to: PUBLIC_RESOLVER, data }
-}
-
 /// What it takes to make the app again what it was in `target`.
 pub(crate) fn roll_back(
     name: &AppName,
@@ -205,7 +150,23 @@ pub(crate) fn roll_back(
     plan_site(&desired, before, &mut plan);
     let change = Change { sign: Sign::Change, kind: "name", name: name.to_string(), detail: cid.to_string() };
     plan.changes.push(change);
-    plan.steps.push(point_to(name, (cid, record), current));
+    plan.steps.push(name::write(name, name::point_to(name, (cid, record), current)));
+    Ok(plan)
+}
+
+/// What it takes to take a preview down. Empty if the ledger has none of that name.
+pub(crate) fn take_down(name: &AppName, current: &Current, signer: Address) -> Result<Plan, Failure> {
+    name::check_owner(name, current, signer)?;
+    let mut plan = Plan::default();
+    let (Some(_), Some(preview)) = (current.owner, name.preview()) else { return Ok(plan) };
+    let removed =
+        |kind, name: &str, detail| Change { sign: Sign::Remove, kind, name: name.to_owned(), detail };
+    if let Some((_, record)) = &current.record {
+        plan.changes.extend(record.functions.keys().map(|name| removed("function", name, String::new())));
+        plan.changes.extend(record.site.map(|site| removed("site", "", site.to_string())));
+    }
+    plan.changes.push(removed("name", name.as_str(), String::new()));
+    plan.steps.extend(name::give_up(name, preview));
     Ok(plan)
 }
 

@@ -13,7 +13,7 @@ use crate::{
 };
 use bytes::Bytes;
 use cid::Cid;
-use nubes_base::app::{AppRecord, FunctionCode, FunctionRecord, RECORD_VERSION};
+use nubes_base::app::{AppName, AppRecord, FunctionCode, FunctionRecord, RECORD_VERSION};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -103,6 +103,17 @@ pub(crate) struct Former {
 }
 
 impl Former {
+    /// All that the node keeps as this app's.
+    pub(crate) async fn of(client: &Client, app: &AppName) -> Result<Self, Failure> {
+        let name = format!("app:{app}");
+        let cids = client.pinned(&name).await?.into_iter().collect();
+        Ok(Self { name, cids })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.cids.is_empty()
+    }
+
     /// To be called when the ledger names what the app is now.
     pub(crate) async fn release(self, client: &Client) -> Result<(), Failure> {
         for cid in &self.cids {
@@ -123,16 +134,15 @@ impl Prepared {
     /// Sends the content that the node lacks and has it kept as the app's, beside what the app was before: that is live
     /// until the ledger says otherwise, and may go then, see [`Former::release`].
     pub(crate) async fn upload(&self, client: &Client, output: Output) -> Result<Former, Failure> {
-        let name = format!("app:{}", self.desired.record.name);
-        let mut cids: BTreeSet<Cid> = client.pinned(&name).await?.into_iter().collect();
+        let mut former = Former::of(client, &self.desired.record.name).await?;
         let roots: Vec<Cid> = self.contents.iter().map(|content| content.cid).collect();
-        keep(client, &name, async || {
+        keep(client, &former.name, async || {
             self.send(client, output).await?;
             Ok((roots.clone(), ()))
         })
         .await?;
-        cids.retain(|cid| !roots.contains(cid));
-        Ok(Former { name, cids })
+        former.cids.retain(|cid| !roots.contains(cid));
+        Ok(former)
     }
 
     async fn send(&self, client: &Client, output: Output) -> Result<(), Failure> {

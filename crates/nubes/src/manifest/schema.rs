@@ -17,7 +17,7 @@ pub(crate) fn schema() -> Value {
         "additionalProperties": false,
         "properties": {
             "app": object(&["name"], &json!({
-                "name": { "type": "string", "pattern": "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "maxLength": 63, "description": "Name on the ledger and in the host name." },
+                "name": { "type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": 63, "description": "Name on the ledger and in the host name." },
             })),
             "site": object(&["dir"], &json!({
                 "dir": path("Folder whose files are the site."),

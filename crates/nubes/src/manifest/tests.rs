@@ -67,6 +67,13 @@ fn a_wrong_type_is_refused_where_it_stands() {
 #[test]
 fn a_value_out_of_range_is_refused_where_it_stands() {
     refused("\"guestbook\"", "\"Guest Book\"", 1003, "is not allowed in a name", "\"Guest Book\"");
+    refused(
+        "\"guestbook\"",
+        "\"fix--guestbook\"",
+        1003,
+        "between a preview and its app",
+        "\"fix--guestbook\"",
+    );
     refused("\"2s\"", "\"2 parsecs\"", 1003, "one of: ms, s, min", "\"2 parsecs\"");
     refused("\"2s\"", "\"301s\"", 1003, "at most 300s", "\"301s\"");
     refused("\"64MiB\"", "\"0MiB\"", 1003, "more than 0", "\"0MiB\"");

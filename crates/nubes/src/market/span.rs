@@ -1,4 +1,4 @@
-//! Spans of time as people type them: `30d`, `12h`, `90s`.
+//! Spans of time as people type them: `1y`, `30d`, `12h`, `90s`. A year has 365 days.
 
 use std::{fmt, str::FromStr};
 
@@ -8,12 +8,12 @@ pub(crate) struct Span {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("`{text}` is no span of time: write a number and s, m, h or d, such as 30d")]
+#[error("`{text}` is no span of time: write a number and s, m, h, d or y, such as 30d")]
 pub(crate) struct SpanError {
     text: String,
 }
 
-const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+const UNITS: [(char, u64); 5] = [('y', 31_536_000), ('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
 impl FromStr for Span {
     type Err = SpanError;
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn spans_are_read_and_shown() {
-        for text in ["30d", "12h", "90s", "5m"] {
+        for text in ["1y", "30d", "12h", "90s", "5m"] {
             assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
         }
         for wrong in ["", "d", "30", "-1d", "1.5h", "99999999999999999999d", "213503982334602d"] {

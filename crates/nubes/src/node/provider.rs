@@ -11,7 +11,7 @@ pub(crate) use pieces::HttpCells;
 
 use super::port_taken;
 use crate::{
-    deploy::wallet::read_key,
+    account::read_key,
     failure::{Exit, Failure},
 };
 use config::ProviderConfig;

@@ -2,7 +2,7 @@ use super::{Announcement, Effect, Event, Slot, Table};
 use crate::{
     names::{App, Outcome, ResolveError},
     route::Routes,
-    tests::{name_changed, record, record_changed},
+    tests::{name_changed, record, record_changed, records_cleared},
 };
 use alloy_primitives::{Address, B256, Bytes};
 use cid::Cid;
@@ -32,7 +32,7 @@ fn name(text: &str) -> AppName {
 #[expect(clippy::unnecessary_wraps, reason = "stands where `absent` stands")]
 fn present(name: &AppName, slot: &Slot) -> Outcome {
     let record = record(name.as_str(), &[]);
-    let routes = Routes::new(&record).unwrap();
+    let routes = Routes::new(&record, 0).unwrap();
     Ok(Arc::new(App {
         name: name.clone(),
         record,
@@ -83,6 +83,31 @@ fn a_new_resolver_is_a_change() {
     assert_eq!(table.step(NOW, &block(1, vec![forged])), []);
     assert!(keeps(&mut table, "shop", &shop));
     assert_eq!(table.step(NOW, &block(2, vec![name_changed("shop")])), [Effect::Resolve(name("shop"))]);
+}
+
+#[test]
+fn cleared_records_are_a_change_and_what_is_written_after_them_is_announced() {
+    let mut table = table(8, 8);
+    let shop = fill(&mut table, "shop", present);
+    assert_eq!(
+        table.step(NOW, &block(1, vec![records_cleared("shop"), records_cleared("new")])),
+        [Effect::Resolve(name("shop"))]
+    );
+    assert!(!keeps(&mut table, "shop", &shop));
+    let effects = table.step(NOW, &block(2, vec![records_cleared("new"), record_changed("new", "bafy")]));
+    assert_eq!(effects, [Effect::Meet(Announcement { node: node_of("new"), text: "bafy".into() })]);
+}
+
+#[test]
+fn a_preview_begins_anew_with_its_app() {
+    let mut table = table(8, 8);
+    let fix = fill(&mut table, "fix--shop", present);
+    let other = fill(&mut table, "fix--other", present);
+    assert_eq!(
+        table.step(NOW, &block(1, vec![records_cleared("shop")])),
+        [Effect::Resolve(name("fix--shop"))]
+    );
+    assert!(!keeps(&mut table, "fix--shop", &fix) && keeps(&mut table, "fix--other", &other));
 }
 
 #[test]

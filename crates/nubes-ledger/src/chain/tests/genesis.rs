@@ -31,8 +31,8 @@ fn root_of(genesis: &Genesis) -> B256 {
 fn the_development_chain_keeps_its_name() {
     let block = first_block(&Genesis::development());
     // Changes with every change of a predeployed contract; then all development networks start anew.
-    let root = b256!("3c52a6b05e71fbdc2a35b046352ffbc045766ccbfa8e1a6dbe1953a715b59c1a");
-    let hash = b256!("536c6d12bce06cfa2c3fff47de45799291ed5b28e6e9256ae632185bfe6bf34a");
+    let root = b256!("aa3032458d6af740737f0d09ee57c75c4c36072e7ef6d8c8d92d249cd87c8a62");
+    let hash = b256!("21c21f470b220e0378c6370f8ec205125ca61451760a71633284d49fbadc1001");
     assert_eq!((block.header.state_root, block.header.hash_slow()), (root, hash));
 }
 
