@@ -292,4 +292,10 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "The gateway asked for the link of a domain, and the server of names did not answer in time or failed.",
         "Try again later; check `[gateway] dns` in `node.toml`.",
     ),
+    entry(
+        3060,
+        "keepers do not give the content",
+        "Deals on the ledger say that providers keep it, and too few of them answer, or what they send is something else.",
+        "Try again later; `nubes deal show CID` says how its pieces are.",
+    ),
 ];
