@@ -11,6 +11,7 @@ mod dnslink;
 mod exchange;
 mod faults;
 mod guestbook;
+mod headers;
 mod hello;
 mod market;
 mod pins;

@@ -30,7 +30,7 @@ mod conditions;
 mod deny;
 mod encoding;
 mod format;
-mod headers;
+pub mod headers;
 mod links;
 mod listing;
 mod names;
@@ -348,8 +348,13 @@ impl Gateway {
         if let Some(known) = self.inner.headers.lock().get(&key) {
             return Ok(known.clone());
         }
+        let mut faults = Vec::new();
         let rules = match self.resolve(found.root, &format!("{}{}", found.prefix, headers::FILE)).await {
-            Ok(target) => Some(Arc::new(headers::read(&self.inner.store, &target.resolved).await?)),
+            Ok(target) => {
+                let (rules, found) = headers::read(&self.inner.store, &target.resolved).await?;
+                faults = found;
+                Some(Arc::new(rules))
+            }
             // Neither a file alone nor a block of another codec has files in it.
             Err(Lookup::Read(
                 ReadError::NoEntry { .. }
@@ -360,7 +365,10 @@ impl Gateway {
             Err(failed) => return Err(failed.into()),
         };
         if key.1.len() <= REMEMBERED_PATH_BYTES_MAX {
-            self.inner.headers.lock().put(key, rules.clone());
+            let is_first = self.inner.headers.lock().put(key, rules.clone()).is_none();
+            for fault in faults.iter().filter(|_| is_first) {
+                tracing::warn!(root = %found.root, file = headers::FILE, %fault, "storage.site");
+            }
         }
         Ok(rules)
     }

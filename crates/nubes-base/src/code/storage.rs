@@ -155,8 +155,8 @@ pub(super) const ENTRIES: &[Explanation] = &[
     ),
     entry(
         3026,
-        "_redirects or _headers cannot be used",
-        "The site's _redirects or _headers file is too long or has a line that is not understood.",
+        "_redirects cannot be used",
+        "The site's _redirects file is too long or has a line that is not understood.",
         "Mend the line that the detail names, and publish the site again.",
     ),
     entry(

@@ -128,6 +128,7 @@ async fn redeploy(client: &Client, manifest: &Manifest, output: Output) -> Resul
     let node = client.info().await?;
     let wallet = Wallet::open(None, &node)?;
     let prepared = prepare::prepare(manifest)?;
+    output.warn(&prepared.warnings);
     let plan = deploy::plan_for(client, &node, &prepared.desired, &wallet).await?;
     let former = prepared.upload(client, output).await?;
     deploy::apply(client, &node, &plan, &wallet).await?;
