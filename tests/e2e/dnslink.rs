@@ -80,7 +80,8 @@ async fn a_domain_is_served_by_what_its_records_say_slow() {
     let server = server("_dnslink.linked.example", format!("dnslink=/ipfs/{cid}")).await;
     let file = data.join("v0/node.toml");
     let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, format!("{text}\n[gateway]\ndns = \"{}\"\n", server.address)).unwrap();
+    let text = text.replace("[gateway]", &format!("[gateway]\ndns = \"{}\"", server.address));
+    fs::write(&file, text).unwrap();
     let cloud = Cloud::start(None, &data, base).await.unwrap();
     for _ in 0..3 {
         let answer = host("linked.example").await;

@@ -1,7 +1,7 @@
 //! One client, a few providers: prices, a life without money, and what goes wrong on the way.
 
 use alloy_primitives::U256;
-use nubes_tests::{Storage, market::Deposited, nubes};
+use nubes_tests::{Cloud, Storage, free_port_base, market::Deposited, nubes, nubes_json};
 use serde_json::Value;
 use std::path::Path;
 
@@ -144,4 +144,69 @@ async fn uploads_need_a_deal(storage: &Storage, dir: &Path) {
     assert_eq!(http.get(cells).send().await.unwrap().status(), 404);
     let kept = std::fs::read_dir(dir.join("net/p0/data/pieces")).unwrap().count();
     assert_eq!(kept, 0);
+}
+
+/// Until the providers of `nubes dev` have registered.
+async fn providers_are_there(cloud: &Cloud, here: &Path) {
+    let rpc = cloud.rpc().unwrap();
+    let wait = async {
+        loop {
+            let listed = nubes_json(here, &["provider", "list", "--node", &cloud.door()]).await.unwrap();
+            let open = listed["providers"].as_array().unwrap().iter().filter(|one| one["open"] == true);
+            if open.count() == 3 {
+                return;
+            }
+            rpc.reach(rpc.block_number().await.unwrap() + 1).await.unwrap();
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(2), wait).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_node_serves_from_its_providers_what_it_does_not_have_slow() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    let cloud = Cloud::start(None, &here.join("data"), free_port_base().unwrap()).await.unwrap();
+    let door = cloud.door();
+    let run = async |args: &[&str]| nubes_json(here, &[args, &["--node", &door]].concat()).await.unwrap();
+    let content: Vec<u8> = (0..3_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    std::fs::create_dir(here.join("site")).unwrap();
+    std::fs::write(here.join("site/large.bin"), &content).unwrap();
+    std::fs::write(here.join("site/index.html"), "from providers").unwrap();
+    let cid = run(&["add", "site"]).await["cid"].as_str().unwrap().to_owned();
+    providers_are_there(&cloud, here).await;
+    run(&["deal", "make", &cid, "--product", "copies-3", "--for", "1h", "--yes"]).await;
+    run(&["pin", "rm", &cid]).await;
+    let freed = run(&["store", "collect"]).await;
+    assert!(freed["freedBytes"].as_u64().unwrap() >= 3 << 20, "{freed}");
+    let get = async |path: &str| reqwest::get(format!("{door}/ipfs/{path}")).await.unwrap();
+    let cached =
+        reqwest::Client::new().get(format!("{door}/ipfs/{cid}/")).header("cache-control", "only-if-cached");
+    assert_eq!(cached.send().await.unwrap().status(), 412, "it is not here");
+    let all = read_at_once(&door, &cid).await;
+    assert!(all.iter().all(|bytes| *bytes == content), "the right bytes for all who ask at once");
+    assert_eq!(get(&format!("{cid}/")).await.text().await.unwrap(), "from providers");
+    let cached =
+        reqwest::Client::new().get(format!("{door}/ipfs/{cid}/")).header("cache-control", "only-if-cached");
+    assert_eq!(cached.send().await.unwrap().status(), 200, "it is here from now on");
+    let unknown = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
+    assert_eq!(get(unknown).await.status(), 404);
+    // Whoever turned it off has only what is here.
+    run(&["store", "collect"]).await;
+    cloud.process.stop().await.unwrap();
+    let file = here.join("data/v0/node.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("providers = true", "providers = false")).unwrap();
+    let cloud = Cloud::start(None, &here.join("data"), cloud.port_base).await.unwrap();
+    assert_eq!(get(&format!("{cid}/")).await.status(), 404);
+    cloud.process.stop().await.unwrap();
+}
+
+/// The large file, asked for four times at the same moment.
+async fn read_at_once(door: &str, cid: &str) -> [Vec<u8>; 4] {
+    let get = async || {
+        let answer = reqwest::get(format!("{door}/ipfs/{cid}/large.bin")).await.unwrap();
+        answer.bytes().await.unwrap().to_vec()
+    };
+    tokio::join!(get(), get(), get(), get()).into()
 }

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod blocks;
+mod keepers;
 mod ledger;
 mod logs;
 mod pieces;
@@ -10,6 +11,7 @@ mod texts;
 
 pub use blobs::{Blobs, GetError, PutError};
 pub use blocks::{Blocks, PutBlocksError, ReadBlockError};
+pub use keepers::{Archive, Keepers, KeepersError};
 pub use ledger::{CallError, FinalBlock, FinalReceipt, Ledger, Log, Prepared, SubmitError};
 pub use logs::{LogLevel, LogLine, LogSource};
 pub use pieces::{LeafProof, MissingPiece, PieceAt, PieceError, Pieces};

@@ -30,16 +30,18 @@ mod conditions;
 mod deny;
 mod encoding;
 mod format;
-mod headers;
+pub mod headers;
 mod links;
 mod listing;
 mod names;
+mod rebuild;
 mod redirects;
 
 pub(crate) use answer::archive::archive;
 pub use deny::{DenyList, DenyListError, FILE_BYTES_MAX as DENY_LIST_BYTES_MAX};
 pub use links::Links;
 pub use names::Names;
+pub use rebuild::Rebuilds;
 
 use crate::flights::Flights;
 use crate::ipns::Name;
@@ -136,6 +138,8 @@ pub struct Gateway {
 struct Inner {
     store: Store,
     names: Names,
+    /// None: what is not here is not brought.
+    rebuilds: Option<Rebuilds>,
     clock: Arc<dyn Clock>,
     deny: Option<DenyList>,
     // A lock and not a task: it is held for one look-up per request.
@@ -159,17 +163,37 @@ struct Target {
     roots: HeaderValue,
     /// What its first bytes look like.
     sniffed: OnceLock<HeaderValue>,
+    /// How often something had been removed from the store: what was here before may be gone.
+    removals: u64,
     /// The newest deny list that is known not to have it; zero at first.
     permitted_by: AtomicU64,
 }
 
 impl Gateway {
-    /// A gateway to `store`. What `deny` lists is not served.
-    pub fn new(store: Store, names: Names, clock: Arc<dyn Clock>, deny: Option<DenyList>) -> Self {
+    /// A gateway to `store`, and to what `rebuilds` bring there. What `deny` lists is not served.
+    pub fn new(
+        store: Store,
+        names: Names,
+        rebuilds: Option<Rebuilds>,
+        clock: Arc<dyn Clock>,
+        deny: Option<DenyList>,
+    ) -> Self {
         let paths = Mutex::new(LruCache::new(PATHS_MAX));
         let headers = Mutex::new(LruCache::new(SITES_MAX));
         let (lookups, compressed) = (Flights::new(), Compressed::new());
-        Self { inner: Arc::new(Inner { store, names, clock, deny, paths, lookups, headers, compressed }) }
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                names,
+                rebuilds,
+                clock,
+                deny,
+                paths,
+                lookups,
+                headers,
+                compressed,
+            }),
+        }
     }
 
     /// Answers a request for a path below a root. Of `parts` it reads method, query, headers, and the path for redirects.
@@ -195,15 +219,36 @@ impl Gateway {
         }
         let found = self.locate(&site.root, &site.caching).await?;
         if site.place == Place::Shared || !matches!(format, Format::Content | Format::Ipld(_)) {
-            return self.answer_at(site, parts, &found, format).await;
+            return self.answer_or_bring(site, parts, &found, format).await;
         }
-        let mut response = self.answer_at(site, parts, &found, format).await?;
+        let mut response = self.answer_or_bring(site, parts, &found, format).await?;
         if let Some(rules) = self.headers_of(&found).await?
             && !response.headers().contains_key(header::LOCATION)
         {
             rules.apply(&site.path, response.headers_mut());
         }
         Ok(response)
+    }
+
+    /// What is not all here is brought first, if somebody keeps it.
+    async fn answer_or_bring(
+        &self,
+        site: &Site,
+        parts: &Parts,
+        found: &Found,
+        format: Format,
+    ) -> Result<Response, Problem> {
+        let answer = self.answer_at(site, parts, found, format).await;
+        let is_missing = matches!(&answer, Err(problem) if problem.is_missing_block());
+        match &self.inner.rebuilds {
+            Some(rebuilds) if is_missing && !only_if_cached(parts) => {
+                if Box::pin(rebuilds.bring(&self.inner.store, &found.root)).await? {
+                    return Box::pin(self.answer_at(site, parts, found, format)).await;
+                }
+                answer
+            }
+            _ => answer,
+        }
     }
 
     async fn answer_at(
@@ -303,8 +348,13 @@ impl Gateway {
         if let Some(known) = self.inner.headers.lock().get(&key) {
             return Ok(known.clone());
         }
+        let mut faults = Vec::new();
         let rules = match self.resolve(found.root, &format!("{}{}", found.prefix, headers::FILE)).await {
-            Ok(target) => Some(Arc::new(headers::read(&self.inner.store, &target.resolved).await?)),
+            Ok(target) => {
+                let (rules, found) = headers::read(&self.inner.store, &target.resolved).await?;
+                faults = found;
+                Some(Arc::new(rules))
+            }
             // Neither a file alone nor a block of another codec has files in it.
             Err(Lookup::Read(
                 ReadError::NoEntry { .. }
@@ -315,7 +365,10 @@ impl Gateway {
             Err(failed) => return Err(failed.into()),
         };
         if key.1.len() <= REMEMBERED_PATH_BYTES_MAX {
-            self.inner.headers.lock().put(key, rules.clone());
+            let is_first = self.inner.headers.lock().put(key, rules.clone()).is_none();
+            for fault in faults.iter().filter(|_| is_first) {
+                tracing::warn!(root = %found.root, file = headers::FILE, %fault, "storage.site");
+            }
         }
         Ok(rules)
     }
@@ -349,13 +402,16 @@ impl Gateway {
 
     async fn resolve(&self, root: Cid, path: &str) -> Result<Arc<Target>, Lookup> {
         let key = (root, path.to_owned());
-        if let Some(known) = self.inner.paths.lock().get(&key) {
+        let removals = self.inner.store.removals();
+        if let Some(known) = self.inner.paths.lock().get(&key)
+            && known.removals == removals
+        {
             return Ok(Arc::clone(known));
         }
         let names = names(path)?;
         let find = async {
             let resolved = resolve(&self.inner.store, root, &names).await?;
-            let target = Arc::new(Target::new(resolved)?);
+            let target = Arc::new(Target::new(resolved, removals)?);
             if path.len() <= REMEMBERED_PATH_BYTES_MAX {
                 self.inner.paths.lock().put(key.clone(), Arc::clone(&target));
             }
@@ -414,13 +470,13 @@ fn names(path: &str) -> Result<Vec<String>, Lookup> {
 }
 
 impl Target {
-    fn new(resolved: Resolved) -> Result<Self, Lookup> {
+    fn new(resolved: Resolved, removals: u64) -> Result<Self, Lookup> {
         let roots: Vec<String> = resolved.roots.iter().map(ToString::to_string).collect();
         let header =
             |text: String| HeaderValue::try_from(text).map_err(|_| Lookup::Path { what: "no header value" });
         let etag = header(format!("\"{}\"", resolved.cid))?;
         let (roots, permitted_by) = (header(roots.join(","))?, AtomicU64::new(0));
-        Ok(Self { etag, roots, resolved, sniffed: OnceLock::new(), permitted_by })
+        Ok(Self { etag, roots, resolved, sniffed: OnceLock::new(), removals, permitted_by })
     }
 }
 

@@ -12,6 +12,7 @@ use std::error::Error;
 
 /// Of a path that is refused, as much is shown.
 const PATH_CHARS_MAX: usize = 200;
+const MISSING_BLOCK: u16 = 3003;
 
 /// An answer that is an error.
 #[derive(Debug)]
@@ -51,6 +52,11 @@ impl Problem {
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.header = Some((name, value));
         self
+    }
+
+    /// Whether a block that is not here is all that is wrong.
+    pub(crate) const fn is_missing_block(&self) -> bool {
+        self.code.number() == MISSING_BLOCK
     }
 
     /// As text and not as a document: for what people type.
@@ -123,7 +129,7 @@ impl IntoResponse for Problem {
 impl From<GetError> for Problem {
     fn from(error: GetError) -> Self {
         match &error {
-            GetError::NotFound { .. } => Self::of(StatusCode::NOT_FOUND, 3003, &error),
+            GetError::NotFound { .. } => Self::of(StatusCode::NOT_FOUND, MISSING_BLOCK, &error),
             GetError::Corrupt { .. } => Self::of(StatusCode::INTERNAL_SERVER_ERROR, 3005, &error),
             GetError::Read { .. } | GetError::Index { .. } => {
                 Self::of(StatusCode::INTERNAL_SERVER_ERROR, 3016, &error)

@@ -7,7 +7,7 @@ mod span;
 mod spool;
 
 pub(crate) use money::{dollars, dollars_of_parts};
-pub(crate) use object::{KeptObject, StoredObject, group_of, kept_objects};
+pub(crate) use object::{KeptObject, StoredObject, gather, group_of, kept_objects};
 pub(crate) use order::{Making, make};
 pub(crate) use span::Span;
 

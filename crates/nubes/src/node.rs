@@ -8,6 +8,7 @@ pub(crate) mod config;
 mod dns;
 mod exchange;
 mod gateway;
+mod keepers;
 pub(crate) mod network;
 mod pinning;
 mod problem;

@@ -35,6 +35,13 @@ impl Output {
         }
     }
 
+    /// Things that are not as somebody may think, and do not keep the command from its work.
+    pub(crate) fn warn(self, warnings: &[String]) {
+        for warning in warnings {
+            self.say(&format!("warning: {warning}"));
+        }
+    }
+
     /// Raw bytes of a result, as they are.
     pub(crate) fn bytes(bytes: &[u8]) {
         let mut out = std::io::stdout().lock();

@@ -155,8 +155,8 @@ pub(super) const ENTRIES: &[Explanation] = &[
     ),
     entry(
         3026,
-        "_redirects or _headers cannot be used",
-        "The site's _redirects or _headers file is too long or has a line that is not understood.",
+        "_redirects cannot be used",
+        "The site's _redirects file is too long or has a line that is not understood.",
         "Mend the line that the detail names, and publish the site again.",
     ),
     entry(
@@ -291,5 +291,11 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "domain name system does not answer",
         "The gateway asked for the link of a domain, and the server of names did not answer in time or failed.",
         "Try again later; check `[gateway] dns` in `node.toml`.",
+    ),
+    entry(
+        3060,
+        "keepers do not give the content",
+        "Deals on the ledger say that providers keep it, and too few of them answer, or what they send is something else.",
+        "Try again later; `nubes deal show CID` says how its pieces are.",
     ),
 ];

@@ -12,19 +12,22 @@
 //! several give has their values in order. It takes the place of the gateway's own, except for those of [`is_owned`], which
 //! are left out: they say how the bytes are sent, or reach further than the site. CORS stays as the gateway has it.
 //!
-//! A file that is not understood fails all requests to the site: its headers may be what protects the visitors.
+//! A line that is not understood counts as not there, and so do the headers below a path that is none. The site is served all the
+//! same; the log says once which lines these are, and who deploys hears of them before ([`check`]).
 
-use crate::problem::Problem;
 use crate::store::Store;
-use crate::unixfs::{File, Kind, Resolved};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use crate::unixfs::{File, Kind, ReadError, Resolved};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use std::fmt;
 
 /// Where a site keeps it: in its root.
-pub(super) const FILE: &str = "_headers";
+pub const FILE: &str = "_headers";
 /// Longest file, as of `_redirects`.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 /// Headers in one file.
 const HEADERS_MAX: usize = 1_000;
+/// Faults of one file that are named.
+const FAULTS_MAX: usize = 20;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rules(Vec<Rule>);
@@ -49,18 +52,43 @@ enum Piece {
     Segment,
 }
 
-/// The rules of a site.
-pub(super) async fn read(store: &Store, file: &Resolved) -> Result<Rules, Problem> {
-    let Kind::File { size } = file.kind else { return Err(unusable("it is no file")) };
-    if size > FILE_BYTES_MAX {
-        return Err(unusable(&format!("headers file size cannot exceed {FILE_BYTES_MAX} bytes")));
-    }
-    let bytes = File::known(store, file.cid, size).read(FILE_BYTES_MAX).await?;
-    parse(&bytes).map_err(|what| unusable(&what))
+/// What of a file does not count, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// From one; none if it is about the file as a whole.
+    pub line: Option<usize>,
+    pub what: String,
 }
 
-fn unusable(what: &str) -> Problem {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, 3026, format!("could not parse _headers: {what}"))
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "line {line}: {}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+/// The faults of a file that is to be a site's `_headers`, the first of them if there are many.
+pub fn check(bytes: &[u8]) -> Vec<Fault> {
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return vec![too_long()];
+    }
+    parse(bytes).1
+}
+
+/// The rules of a site, and what of its file does not count.
+pub(super) async fn read(store: &Store, file: &Resolved) -> Result<(Rules, Vec<Fault>), ReadError> {
+    let none = |fault| Ok((Rules::default(), vec![fault]));
+    match file.kind {
+        Kind::File { size } if size > FILE_BYTES_MAX => none(too_long()),
+        Kind::File { size } => Ok(parse(&File::known(store, file.cid, size).read(FILE_BYTES_MAX).await?)),
+        _ => none(Fault { line: None, what: "it is no file".to_owned() }),
+    }
+}
+
+fn too_long() -> Fault {
+    Fault { line: None, what: format!("it has more than {FILE_BYTES_MAX} bytes, so none of it counts") }
 }
 
 impl Rules {
@@ -84,32 +112,79 @@ impl Rules {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Rules, String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let (mut rules, mut headers): (Vec<Rule>, _) = (Vec::new(), 0);
-    for (number, line) in text.lines().enumerate() {
-        let trimmed = line.trim();
+fn parse(bytes: &[u8]) -> (Rules, Vec<Fault>) {
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    let mut reading = Reading::default();
+    let mut faults = Vec::new();
+    for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        if let Err(what) = reading.line(line)
+            && faults.len() < FAULTS_MAX
+        {
+            faults.push(Fault { line: Some(number + 1), what });
+        }
+    }
+    reading.rules.retain(|rule| !rule.headers.is_empty());
+    (Rules(reading.rules), faults)
+}
+
+/// Where headers go.
+#[derive(Clone, Copy, Debug, Default)]
+enum Below {
+    #[default]
+    Nothing,
+    /// The last rule.
+    Path,
+    /// A path that is none; that it is none was said.
+    Fault,
+}
+
+#[derive(Debug, Default)]
+struct Reading {
+    rules: Vec<Rule>,
+    below: Below,
+    headers: usize,
+}
+
+impl Reading {
+    fn line(&mut self, line: &[u8]) -> Result<(), String> {
+        let is_path = !line.starts_with(b" ") && !line.starts_with(b"\t");
+        let Ok(text) = std::str::from_utf8(line) else {
+            if is_path {
+                self.below = Below::Fault;
+            }
+            return Err("it is not UTF-8".to_owned());
+        };
+        let trimmed = text.trim();
         if trimmed.is_empty() || trimmed.starts_with('#') {
-            continue;
+            return Ok(());
         }
-        let at = |what: String| format!("line {}: {what}", number + 1);
-        if !line.starts_with([' ', '\t']) {
-            rules.push(Rule { pattern: pattern(trimmed).map_err(at)?, headers: Vec::new() });
-            continue;
+        if is_path {
+            // Whatever becomes of the line, what follows is not for the path before it.
+            self.below = Below::Fault;
+            self.rules.push(Rule { pattern: pattern(trimmed)?, headers: Vec::new() });
+            self.below = Below::Path;
+            return Ok(());
         }
-        let rule = rules.last_mut().ok_or_else(|| at("a header stands before the first path".to_owned()))?;
-        headers += 1;
-        if headers > HEADERS_MAX {
-            return Err(at(format!("more than {HEADERS_MAX} headers")));
+        self.header(trimmed)
+    }
+
+    fn header(&mut self, line: &str) -> Result<(), String> {
+        let rule = match self.below {
+            Below::Path => self.rules.last_mut(),
+            Below::Fault => return Ok(()),
+            Below::Nothing => None,
+        };
+        let rule = rule.ok_or("a header stands before the first path")?;
+        let (name, value) = header_line(line)?;
+        if self.headers >= HEADERS_MAX {
+            return Err(format!("more than {HEADERS_MAX} headers"));
         }
-        let (name, value) = header_line(trimmed).map_err(at)?;
+        self.headers += 1;
         if !is_owned(&name) {
             rule.headers.push((name, value));
         }
+        Ok(())
     }
-    rules.retain(|rule| !rule.headers.is_empty());
-    Ok(Rules(rules))
 }
 
 fn header_line(line: &str) -> Result<(HeaderName, HeaderValue), String> {
@@ -203,7 +278,7 @@ fn is_owned(name: &HeaderName) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{HEADERS_MAX, parse};
+    use super::{FAULTS_MAX, HEADERS_MAX, check as faults_of, parse};
     use http::{HeaderMap, HeaderValue};
     use proptest::prelude::*;
 
@@ -211,9 +286,13 @@ mod tests {
     #[track_caller]
     fn check(rules: &str, path: &str, expect: &str) {
         let mut headers = HeaderMap::new();
-        parse(rules.as_bytes()).unwrap().apply(path, &mut headers);
+        parse(rules.as_bytes()).0.apply(path, &mut headers);
         let got: Vec<_> = headers.get_all("x-a").iter().map(|value| value.to_str().unwrap()).collect();
         assert_eq!(got.join(","), expect, "{rules} {path}");
+    }
+
+    fn faults(bytes: &[u8]) -> Vec<String> {
+        faults_of(bytes).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -252,17 +331,43 @@ mod tests {
             ("/*/*", "line 1: the path /*/* has more than text behind its *"),
             ("/:/a", "line 1: the path /:/a has a placeholder without a name"),
         ] {
-            assert_eq!(parse(rules.as_bytes()).unwrap_err(), what);
+            assert_eq!(faults(rules.as_bytes()), [what]);
         }
-        assert_eq!(parse(b"/\n  X-A: \xff").unwrap_err(), "it is not UTF-8");
+        assert_eq!(
+            faults(b"/\n  X-A: \xff\n\xff\n  X-A: 1"),
+            ["line 2: it is not UTF-8", "line 3: it is not UTF-8"]
+        );
+        assert_eq!(
+            faults("#".repeat(65_537).as_bytes()),
+            ["it has more than 65536 bytes, so none of it counts"]
+        );
+    }
+
+    #[test]
+    fn only_the_first_faults_are_named() {
+        assert_eq!(faults("x\n".repeat(FAULTS_MAX + 5).as_bytes()).len(), FAULTS_MAX);
+    }
+
+    #[test]
+    fn the_lines_beside_a_fault_count() {
+        check("/a\n  nonsense\n  X-A: 1", "/a", "1");
+        check("/a\n  X-A: 1\nnonsense\n  X-A: 2\n/*\n  X-A: 3", "/a", "1,3");
+        check("  X-A: 1\n/a\n  X-A: 2", "/a", "2");
+        let mut headers = HeaderMap::new();
+        parse(b"/*\n  X-A: 1\n/\xff\n  X-A: 2").0.apply("/a", &mut headers);
+        assert_eq!(headers.get_all("x-a").iter().collect::<Vec<_>>(), ["1"]);
     }
 
     #[test]
     fn a_file_has_so_many_headers_and_no_more() {
         let text = format!("/*\n{}", " a: 1\n".repeat(HEADERS_MAX));
-        assert!(parse(text.as_bytes()).is_ok());
-        let error = parse(format!("{text} a: 1\n").as_bytes()).unwrap_err();
-        assert_eq!(error, format!("line {}: more than {HEADERS_MAX} headers", HEADERS_MAX + 2));
+        assert!(faults(text.as_bytes()).is_empty());
+        let (rules, faults) = parse(format!("{text} a: 1\n").as_bytes());
+        assert_eq!(
+            faults[0].to_string(),
+            format!("line {}: more than {HEADERS_MAX} headers", HEADERS_MAX + 2)
+        );
+        assert_eq!(rules.0[0].headers.len(), HEADERS_MAX);
     }
 
     #[test]
@@ -274,7 +379,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("access-control-allow-origin", HeaderValue::from_static("*"));
         headers.insert("cache-control", HeaderValue::from_static("no-cache"));
-        parse(rules.as_bytes()).unwrap().apply("/", &mut headers);
+        parse(rules.as_bytes()).0.apply("/", &mut headers);
         let mut got: Vec<_> = headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
         got.sort();
         assert_eq!(
@@ -288,16 +393,12 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), path in ".{0,50}") {
-            if let Ok(rules) = parse(&bytes) {
-                rules.apply(&path, &mut HeaderMap::new());
-            }
+            parse(&bytes).0.apply(&path, &mut HeaderMap::new());
         }
 
         #[test]
         fn anything_like_a_file_is_read_without_panic(text in "((/|:|\\*|a|ö)*\n([ \t](Ab|c)[: ]{1,2}[ -~]*\n)*){0,4}", path in "[/:*aö]{0,20}") {
-            if let Ok(rules) = parse(text.as_bytes()) {
-                rules.apply(&path, &mut HeaderMap::new());
-            }
+            parse(text.as_bytes()).0.apply(&path, &mut HeaderMap::new());
         }
     }
 }

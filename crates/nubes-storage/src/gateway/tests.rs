@@ -6,6 +6,7 @@ mod edge;
 mod hostile;
 mod linked;
 mod named;
+mod rebuilt;
 
 use super::{Gateway, Names};
 use crate::car::{Decoder, Item};
@@ -55,7 +56,7 @@ fn fixture_with(map: &str) -> Fixture {
     let records = Records::open(&dir.path().join("names.redb")).unwrap();
     let domains = DomainMap::parse(map).unwrap();
     let names = Names { domains, links: None, records: records.clone() };
-    let gateway = Gateway::new(store.clone(), names, Arc::new(SystemClock), None);
+    let gateway = Gateway::new(store.clone(), names, None, Arc::new(SystemClock), None);
     Fixture { gateway, store, records, dir }
 }
 

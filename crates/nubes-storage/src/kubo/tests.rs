@@ -80,8 +80,13 @@ fn fixture_with(peers: impl FnOnce(&Store) -> Arc<dyn Peers>) -> Fixture {
     let records = Records::open(&dir.path().join("names.redb")).unwrap();
     let domains =
         DomainMap::parse(&format!("a.example:/ipfs/{LINKED}/deep,b.example:/ipns/a.example")).unwrap();
-    let gateway =
-        Gateway::new(store.clone(), Names { domains, links: None, records }, Arc::new(SystemClock), None);
+    let gateway = Gateway::new(
+        store.clone(),
+        Names { domains, links: None, records },
+        None,
+        Arc::new(SystemClock),
+        None,
+    );
     Fixture { store, pins, api: routes(pinner, gateway, about), _dir: dir }
 }
 

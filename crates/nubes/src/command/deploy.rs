@@ -29,6 +29,7 @@ pub(super) async fn run(args: Deploy, output: Output) -> Result<(), Failure> {
     }
     build::run(&manifest, output).await?;
     let prepared = prepare::prepare(&manifest)?;
+    output.warn(&prepared.warnings);
     let plan = plan_for(&client, &node, &prepared.desired, account.address()).await?;
     if args.plan {
         output.result(&plan.text(), &plan.to_json());
@@ -43,7 +44,10 @@ pub(super) async fn run(args: Deploy, output: Output) -> Result<(), Failure> {
     former.release(&client).await?;
     let url = site_url(client.door(), &manifest);
     let words = if plan.is_empty() { "nothing to change" } else { "live at" };
-    let value = json!({ "url": url, "plan": plan.to_json(), "transactions": receipts, "record": prepared.desired.record_cid.to_string() });
+    let value = json!({
+        "url": url, "plan": plan.to_json(), "transactions": receipts,
+        "record": prepared.desired.record_cid.to_string(), "warnings": prepared.warnings,
+    });
     output.result(&format!("{}\n{words} {url}", plan.text()), &value);
     Ok(())
 }

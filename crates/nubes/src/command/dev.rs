@@ -129,6 +129,7 @@ async fn redeploy(client: &Client, manifest: &Manifest, output: Output) -> Resul
     let node = client.info().await?;
     let account = account::open(None, &node).await?;
     let prepared = prepare::prepare(manifest)?;
+    output.warn(&prepared.warnings);
     let plan = deploy::plan_for(client, &node, &prepared.desired, account.address()).await?;
     let former = prepared.upload(client, output).await?;
     deploy::apply(&plan, &account).await?;

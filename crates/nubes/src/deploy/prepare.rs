@@ -14,6 +14,7 @@ use crate::{
 use bytes::Bytes;
 use cid::Cid;
 use nubes_base::app::{AppName, AppRecord, FunctionCode, FunctionRecord, RECORD_VERSION};
+use nubes_storage::gateway::headers;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -23,6 +24,8 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) desired: Desired,
+    /// What of the app will not be as its author may think.
+    pub(crate) warnings: Vec<String>,
     contents: Vec<Content>,
 }
 
@@ -42,9 +45,10 @@ pub(crate) fn prepare(manifest: &Manifest) -> Result<Prepared, Failure> {
         contents.push(Content { source, cid: built.cid, blocks, what });
         Ok::<_, Failure>((built.cid, built.bytes))
     };
-    let mut site = None;
+    let (mut site, mut warnings) = (None, Vec::new());
     if let Some(input) = manifest.site.as_ref().map(|site| &site.dir) {
         let dir = manifest.input(input)?;
+        warnings = headers_warnings(&dir);
         site = Some(add(Source::Directory(dir), "site".to_owned())?);
     }
     let mut functions = BTreeMap::new();
@@ -69,7 +73,15 @@ pub(crate) fn prepare(manifest: &Manifest) -> Result<Prepared, Failure> {
     })?;
     let (record_cid, _) = add(Source::Bytes(Bytes::from(json)), "record".to_owned())?;
     let site_bytes = site.map_or(0, |(_, bytes)| bytes);
-    Ok(Prepared { desired: Desired { record, record_cid, contracts, site_bytes }, contents })
+    Ok(Prepared { desired: Desired { record, record_cid, contracts, site_bytes }, warnings, contents })
+}
+
+/// The lines of the site's `_headers` that do not count.
+fn headers_warnings(site: &Path) -> Vec<String> {
+    let path = site.join(headers::FILE);
+    // One that cannot be read fails where the site is read.
+    let Ok(bytes) = std::fs::read(&path) else { return Vec::new() };
+    headers::check(&bytes).iter().map(|fault| format!("{}: {fault}", path.display())).collect()
 }
 
 fn code(path: &Path, cid: Cid) -> Result<FunctionCode, Failure> {

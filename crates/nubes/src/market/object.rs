@@ -82,6 +82,12 @@ impl KeptObject {
         }
     }
 
+    /// Of two objects the one with more of it can rather be read.
+    pub(crate) fn likelihood(&self) -> (bool, usize) {
+        let Health { healthy, needed, .. } = self.health();
+        (needed <= healthy, healthy)
+    }
+
     pub(crate) fn cid(&self) -> Option<Cid> {
         cid_of(&self.group, self.codec)
     }
@@ -211,10 +217,8 @@ impl StoredObject {
         let market = market(client).await?;
         let (group, _) = group_of(root)?;
         let objects = kept_objects(&market, None).await?;
-        let found = objects.into_iter().filter(|object| object.group == group).max_by_key(|object| {
-            let Health { healthy, needed, .. } = object.health();
-            (needed <= healthy, healthy)
-        });
+        let found = objects.into_iter().filter(|object| object.group == group);
+        let found = found.max_by_key(KeptObject::likelihood);
         let nowhere = || Failure::new(6011, Exit::NotFound, format!("no deal keeps {root}"));
         Self::open(&market, &found.ok_or_else(nowhere)?).await
     }

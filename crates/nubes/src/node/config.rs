@@ -67,6 +67,9 @@ pub(crate) struct GatewayFile {
     /// Who is asked for the links of domains that no map has: `system` or an address; absent: nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) dns: Option<dns::Server>,
+    /// Whether content that is not here is read from the storage providers of its deals, and kept as a cache is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) providers: Option<bool>,
 }
 
 /// `committee.toml`: who validates, and the public part of their common key.

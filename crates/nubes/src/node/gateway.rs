@@ -1,6 +1,6 @@
 //! The front door of a node and what is behind it: storage, functions, sites.
 
-use super::{api, config::NodeFile, dns::Dns, exchange, pinning, port_taken, routing};
+use super::{api, config::NodeFile, dns::Dns, exchange, keepers::Providers, pinning, port_taken, routing};
 use crate::{
     cli::Names,
     client::{ExchangeInfo, NodeInfo, RpcUrls},
@@ -10,14 +10,14 @@ use async_trait::async_trait;
 use axum::{Json, Router, body::Body, routing::get};
 use cid::Cid;
 use http::{Request, Response};
-use nubes_base::{Clock, SystemClock};
+use nubes_base::{Clock, SystemClock, port::Ledger};
 use nubes_compute::{Runtime, RuntimeConfig};
 use nubes_dapi::{Door, Mount, Origin, Ports, Sites, host::BaseDomains};
 use nubes_exchange::Exchange;
 use nubes_ledger::{Chain, Genesis, LocalLedger, Pool, rpc};
 use nubes_storage::{
     LocalBlobs, Place, Root, Site, Store,
-    gateway::{self, DenyList, Links},
+    gateway::{self, DenyList, Links, Rebuilds},
     ingest,
     ipns::{self, DomainMap, Records},
     pins::Pinner,
@@ -70,6 +70,7 @@ impl Gateway {
         })?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let deny = deny_list(names, &clock)?;
+        let ledger: Arc<dyn Ledger> = Arc::new(LocalLedger::new(Arc::clone(chain), Arc::clone(pool)));
         let files = gateway::Gateway::new(
             store.clone(),
             gateway::Names {
@@ -77,6 +78,7 @@ impl Gateway {
                 links: links(file, &clock)?,
                 records: records.clone(),
             },
+            rebuilds(file, &ledger, &clock),
             Arc::clone(&clock),
             deny,
         );
@@ -86,7 +88,7 @@ impl Gateway {
         };
         let info = info(chain, rpc, genesis, exchange.as_ref());
         let ports = Ports {
-            ledger: Arc::new(LocalLedger::new(Arc::clone(chain), Arc::clone(pool))),
+            ledger,
             blobs,
             runner: Arc::new(runtime.clone()),
             sites: Arc::new(LocalSites(files.clone())),
@@ -151,6 +153,13 @@ fn links(file: &NodeFile, clock: &Arc<dyn Clock>) -> Result<Option<Links>, Failu
             .because(source)
     })?;
     Ok(Some(Links::new(Arc::new(dns), Arc::clone(clock))))
+}
+
+/// Content from providers, if the file says so.
+fn rebuilds(file: &NodeFile, ledger: &Arc<dyn Ledger>, clock: &Arc<dyn Clock>) -> Option<Rebuilds> {
+    let wanted = file.gateway.as_ref().and_then(|gateway| gateway.providers).unwrap_or(false);
+    let providers = || Arc::new(Providers::new(Arc::clone(ledger), Arc::clone(clock)));
+    wanted.then(|| Rebuilds::new(providers(), Arc::clone(clock)))
 }
 
 fn deny_list(names: &Names, clock: &Arc<dyn Clock>) -> Result<Option<DenyList>, Failure> {

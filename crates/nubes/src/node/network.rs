@@ -4,7 +4,8 @@
 
 use super::{
     config::{
-        CommitteeFile, ExchangeFile, FILE_NAME, NodeConfig, NodeFile, ValidatorFile, read_toml, write_toml,
+        CommitteeFile, ExchangeFile, FILE_NAME, GatewayFile, NodeConfig, NodeFile, ValidatorFile, read_toml,
+        write_toml,
     },
     provider::config::{LedgerFile, ProviderFile, ProviderNodeFile},
     storage::Engine,
@@ -136,6 +137,12 @@ impl Ports {
         })
     }
 
+    /// On a laptop all content is the developer's own, so nobody else fills the disk by asking for it.
+    fn gateway(self, serves: bool) -> Option<GatewayFile> {
+        let is_local = matches!(self, Self::Development { .. });
+        (is_local && serves).then(|| GatewayFile { providers: Some(true), ..GatewayFile::default() })
+    }
+
     fn file(self, index: u16) -> Result<NodeFile, Failure> {
         let ports = self.of(index)?;
         let exchange = ExchangeFile {
@@ -154,7 +161,7 @@ impl Ports {
             door: ports.serves.then(|| loopback(ports.door)),
             exchange: ports.serves.then_some(exchange),
             storage: None,
-            gateway: None,
+            gateway: self.gateway(ports.serves),
         })
     }
 }
@@ -218,7 +225,9 @@ pub(crate) fn reopen(dir: &Path, base: u16) -> Result<Vec<PathBuf>, Failure> {
         member.address = file.listen;
         let node = dir.join(&file.name);
         let former = NodeConfig::read_file(&node)?;
-        (file.storage, file.gateway) = (former.storage, former.gateway);
+        file.storage = former.storage;
+        // A network from before there was one gets the new one.
+        file.gateway = former.gateway.or(file.gateway);
         write_toml(&node.join(FILE_NAME), &file)?;
         nodes.push(node);
     }
@@ -420,10 +429,15 @@ mod tests {
         let nodes = init(&net, &shape(1, 0, Ports::Development { base: 8080 })).unwrap();
         let path = nodes[0].join("node.toml");
         let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, format!("{text}\n[gateway]\ndeny = \"list\"\n")).unwrap();
+        let (before, _) = text.split_once("[gateway]").unwrap();
+        std::fs::write(&path, before).unwrap();
         reopen(&net, 9080).unwrap();
-        let gateway = NodeConfig::read(&nodes[0]).unwrap().file.gateway.unwrap();
-        assert_eq!(gateway.deny.as_deref(), Some("list".as_ref()));
+        let gateway = || NodeConfig::read(&nodes[0]).unwrap().file.gateway.unwrap();
+        assert_eq!((gateway().deny, gateway().providers), (None, Some(true)));
+        std::fs::write(&path, format!("{before}\n[gateway]\ndeny = \"list\"\nproviders = false\n")).unwrap();
+        reopen(&net, 9080).unwrap();
+        assert_eq!(gateway().deny.as_deref(), Some("list".as_ref()));
+        assert_eq!(gateway().providers, Some(false));
     }
 
     #[test]

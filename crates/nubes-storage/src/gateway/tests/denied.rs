@@ -48,6 +48,7 @@ async fn listed(rules: impl FnOnce(&Fixture, Cid) -> String) -> Listed {
     fixture.gateway = Gateway::new(
         fixture.store.clone(),
         Names { domains, links: None, records: fixture.records.clone() },
+        None,
         Arc::clone(&clock) as _,
         Some(deny),
     );

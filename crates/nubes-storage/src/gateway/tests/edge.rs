@@ -69,17 +69,22 @@ async fn a_sites_headers_are_added_on_its_own_host_only() {
 }
 
 #[tokio::test]
-async fn a_headers_file_that_is_not_understood_is_an_error_of_the_site() {
-    for (rules, what) in [
-        ("/*\n  nonsense", "could not parse _headers: line 2: a header is"),
-        (&"#".repeat((64 << 10) + 1), "65536 bytes"),
+async fn a_line_that_is_not_understood_takes_down_neither_the_site_nor_the_other_lines() {
+    for (rules, expect) in [
+        ("/*\n  nonsense\n  X-A: 1", "1"),
+        ("nonsense\n  X-A: 2\n/*\n  X-A: 1", "1"),
+        // What stands below a path that is not understood is not for the path above.
+        ("/*\n  X-A: 1\n/*/*\n  X-A: 2", "1"),
+        (&"#".repeat((64 << 10) + 1), ""),
     ] {
         let (fixture, root) = with_files(&[("_headers", rules), ("a", "x")]).await;
-        let got = own(&fixture, &root, "/a", &[]).await;
-        assert_eq!(got.status, StatusCode::INTERNAL_SERVER_ERROR);
-        assert!(got.text().contains(what) && got.text().contains("NX3026"), "{}", got.text());
-        assert_eq!(fixture.get(&format!("/ipfs/{root}/a")).await.text(), "x", "paths of a shared host go on");
+        for _ in 0..2 {
+            let got = own(&fixture, &root, "/a", &[]).await;
+            assert_eq!((got.status, got.text(), got.header("x-a")), (StatusCode::OK, "x", expect));
+        }
     }
+    let (fixture, root) = with_files(&[("_headers/a", "a folder of this name"), ("a", "x")]).await;
+    assert_eq!(own(&fixture, &root, "/a", &[]).await.text(), "x");
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ async fn linked() -> Fixture {
         links: Some(Links::new(Arc::new(Zone), Arc::clone(&clock) as _)),
         records: fixture.records.clone(),
     };
-    fixture.gateway = Gateway::new(fixture.store.clone(), names, clock, None);
+    fixture.gateway = Gateway::new(fixture.store.clone(), names, None, clock, None);
     fixture
 }
 
