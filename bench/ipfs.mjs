@@ -6,27 +6,15 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdir, open, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import { binary, cloud, median, root, run, stop } from "./process.mjs";
+import { binary, cloud, fill, median, root, run, seconds } from "./process.mjs";
 
 const kubo = process.env.IPFS_BIN ?? root("target/tools/ipfs");
-const ROUNDS = 3;
+const ROUNDS = 4;
 const FILES = 10_000;
 const MIB = 1 << 20;
 const TRANSFER_MIB = 256;
-
-async function fill(path, mib) {
-  const file = await open(path, "w");
-  for (let index = 0; index < mib; index += 1) await file.write(randomBytes(MIB));
-  await file.close();
-}
-
-async function seconds(work) {
-  const started = performance.now();
-  await work();
-  return (performance.now() - started) / 1_000;
-}
 
 // A daemon of its own that knows nobody.
 async function daemon(dir) {
@@ -77,27 +65,32 @@ export async function ipfs(dir) {
   try {
     const rows = [];
     const times = { add: [[], []], get: [[], []], many: [[], []], transfer: [[], []], helia: [] };
+    const kuboAdd = async (path, ...args) => (await a.ipfs("add", "-Q", "--cid-version=1", ...args, path)).stdout.trim();
     for (let round = 0; round < ROUNDS; round += 1) {
-      await fill(`${dir}/big`, 1024);
       let ours, theirs;
-      times.add[0].push(await seconds(async () => { ours = (await nubes(one, "add", `${dir}/big`)).stdout.trim(); }));
-      times.add[1].push(await seconds(async () => { theirs = (await a.ipfs("add", "-Q", "--cid-version=1", "--chunker=size-1048576", `${dir}/big`)).stdout.trim(); }));
-      times.get[0].push(await seconds(() => nubes(one, "get", ours, "--output", `${dir}/got-ours`)));
-      times.get[1].push(await seconds(() => a.ipfs("get", theirs, "-o", `${dir}/got-theirs`)));
+      // Who comes first finds another disk than who comes second, so they take turns.
+      const both = async ([mine, peers], our, their) => {
+        const turns = [async () => mine.push(await seconds(our)), async () => peers.push(await seconds(their))];
+        for (const turn of round % 2 === 0 ? turns : turns.reverse()) await turn();
+      };
+      const addOurs = async () => { ours = (await nubes(one, "add", `${dir}/big`)).stdout.trim(); };
+      const addTheirs = async () => { theirs = await kuboAdd(`${dir}/big`, "--chunker=size-1048576"); };
+      await fill(`${dir}/big`, 1024);
+      await both(times.add, addOurs, addTheirs);
+      await both(times.get, () => nubes(one, "get", ours, "--output", `${dir}/got-ours`), () => a.ipfs("get", theirs, "-o", `${dir}/got-theirs`));
       await rm(`${dir}/got-ours`);
       await rm(`${dir}/got-theirs`);
       await mkdir(`${dir}/many`);
       for (let index = 0; index < FILES; index += 1) await writeFile(`${dir}/many/${index}`, randomBytes(1_024));
-      times.many[0].push(await seconds(() => nubes(one, "add", `${dir}/many`)));
-      times.many[1].push(await seconds(() => a.ipfs("add", "-r", "-Q", "--cid-version=1", `${dir}/many`)));
+      await run("sync", []);
+      await both(times.many, () => nubes(one, "add", `${dir}/many`), () => kuboAdd(`${dir}/many`, "-r"));
       await rm(`${dir}/many`, { recursive: true });
       await fill(`${dir}/big`, TRANSFER_MIB);
-      ours = (await nubes(one, "add", `${dir}/big`)).stdout.trim();
-      theirs = (await a.ipfs("add", "-Q", "--cid-version=1", "--chunker=size-1048576", `${dir}/big`)).stdout.trim();
+      await addOurs();
+      await addTheirs();
       const peer = one.ready.exchange.find((each) => each.includes("/tcp/") && !each.includes("/ws"));
-      times.transfer[0].push(await seconds(() => nubes(two, "fetch", ours, "--peer", peer)));
       await b.ipfs("swarm", "connect", a.address);
-      times.transfer[1].push(await seconds(() => b.ipfs("pin", "add", theirs)));
+      await both(times.transfer, () => nubes(two, "fetch", ours, "--peer", peer), () => b.ipfs("pin", "add", theirs));
       times.helia.push(await betweenHelias(`${dir}/big`));
     }
     rows.push(row("add 1 GiB", ...times.add, { floor: "aim 3" }));

@@ -1,13 +1,11 @@
 // An object of 1 GiB from its coding to twenty running deals, back from its providers, and a proof over 32 GiB.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { randomBytes } from "node:crypto";
-import { mkdir, open } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import { binary, root, run, stop } from "./process.mjs";
+import { binary, fill, root, run, seconds, stop } from "./process.mjs";
 
 const PROVIDERS = 20;
-const MIB = 1 << 20;
 
 async function node(dir, name) {
   const child = spawn(binary, ["node", "run", `${dir}/net/${name}`, "--json"], { stdio: ["ignore", "pipe", "ignore"] });
@@ -19,12 +17,6 @@ async function node(dir, name) {
   throw new Error(`${name} ended before it was ready`);
 }
 
-async function seconds(work) {
-  const started = performance.now();
-  await work();
-  return (performance.now() - started) / 1_000;
-}
-
 export async function market(dir) {
   const base = 24_000 + (process.pid % 20) * 600;
   const init = ["network", "init", "--validators", "1", "--providers", String(PROVIDERS), "--output", `${dir}/net`, "--port-base", String(base)];
@@ -34,9 +26,7 @@ export async function market(dir) {
   const rows = [];
   try {
     for (const name of names) children.push(await node(dir, name));
-    const file = await open(`${dir}/big`, "w");
-    for (let index = 0; index < 1024; index += 1) await file.write(randomBytes(MIB));
-    await file.close();
+    await fill(`${dir}/big`, 1024);
     const at = ["--node", `http://127.0.0.1:${base + 2}`];
     const { stdout } = await run(binary, ["add", `${dir}/big`, ...at]);
     const cid = stdout.trim();

@@ -1,6 +1,8 @@
 // Starts what is measured and stops it by its own process id.
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { open } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -16,6 +18,20 @@ export function percentile(values, percent) {
   return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))];
 }
 export const ms = (value) => `${value.toFixed(value < 10 ? 2 : 1)} ms`;
+
+export async function seconds(work) {
+  const started = performance.now();
+  await work();
+  return (performance.now() - started) / 1_000;
+}
+
+// A file of other bytes each time. It is on the disk when this returns: what is measured next shares the disk with nobody.
+export async function fill(path, mib) {
+  const file = await open(path, "w");
+  for (let index = 0; index < mib; index += 1) await file.write(randomBytes(1 << 20));
+  await file.sync();
+  await file.close();
+}
 
 export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");

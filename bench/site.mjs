@@ -1,12 +1,11 @@
 // A site of 1,000 files, deployed again with one file changed; and a node's memory while it serves 10 GiB.
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readFile, writeFile } from "node:fs/promises";
-import { binary, cloud, median, run } from "./process.mjs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { binary, cloud, fill, median, run } from "./process.mjs";
 
 const FILES = 1_000;
 const ROUNDS = 5;
 const SERVED = 10;
-const MIB = 1 << 20;
 
 async function makeSite(dir) {
   await mkdir(`${dir}/app/site`, { recursive: true });
@@ -34,9 +33,7 @@ export async function site(dir) {
 }
 
 export async function memory(dir) {
-  const file = await open(`${dir}/big`, "w");
-  for (let index = 0; index < 1024; index += 1) await file.write(randomBytes(MIB));
-  await file.close();
+  await fill(`${dir}/big`, 1024);
   const node = await cloud(dir, { validators: 1 });
   try {
     const at = `http://127.0.0.1:${node.base}`;
