@@ -89,7 +89,7 @@ async fn add_car(State(ingest): State<Ingest>, request: Request) -> Result<Json<
     let (mut decoder, mut roots) = (Decoder::default(), Vec::new());
     let mut added = CarAdded { roots: Vec::new(), blocks: 0, bytes: 0 };
     while let Some(chunk) = chunks.try_next().await.map_err(ChunkError::into_problem)? {
-        decoder.push(&chunk);
+        decoder.push(chunk);
         while let Some(item) = decoder.next_item().map_err(|error| Problem::decode(&error))? {
             match item {
                 Item::Roots(all) => roots = all,

@@ -2,7 +2,7 @@
 
 use crate::block::{BLOCK_BYTES_MAX, Block, BlockError};
 use crate::varint;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use cid::Cid;
 use ipld_core::ipld::Ipld;
 
@@ -22,17 +22,28 @@ pub enum Item {
 }
 
 /// Takes bytes, gives items. After an error it gives nothing more.
+///
+/// A section that is whole in what was pushed is not copied; of another one each byte is, once.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    buffer: BytesMut,
+    /// Pushed and not read yet.
+    pushed: Bytes,
+    /// What was read of the section's length, or of the section.
+    part: Vec<u8>,
+    /// How long the section is, once that is read.
+    length: Option<usize>,
     header_read: bool,
     failed: bool,
 }
 
 impl Decoder {
-    /// Adds the next bytes. Take all items before adding more, then the buffer stays as small as a block.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+    /// Adds the next bytes. Take all items before adding more, then it holds one section and what was pushed last.
+    pub fn push(&mut self, bytes: Bytes) {
+        if self.failed {
+            return;
+        }
+        self.pushed =
+            if self.pushed.is_empty() { bytes } else { [self.pushed.as_ref(), &bytes].concat().into() };
     }
 
     /// The next item, or nothing until more bytes are pushed.
@@ -50,32 +61,61 @@ impl Decoder {
         if !self.header_read {
             return Err(DecodeError::NoHeader);
         }
-        if !self.failed && !self.buffer.is_empty() {
+        let is_whole = self.pushed.is_empty() && self.part.is_empty() && self.length.is_none();
+        if !self.failed && !is_whole {
             return Err(DecodeError::CutOff);
         }
         Ok(())
     }
 
     fn try_next(&mut self) -> Result<Option<Item>, DecodeError> {
-        let Some((length, rest)) = varint::read(&self.buffer) else {
-            return if self.buffer.len() < LENGTH_BYTES_MAX { Ok(None) } else { Err(DecodeError::Length) };
-        };
-        let prefix = self.buffer.len() - rest.len();
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let length_max = if self.header_read { BLOCK_BYTES_MAX + CID_BYTES_MAX } else { HEADER_BYTES_MAX };
-        if length > length_max {
-            return Err(DecodeError::TooLong { bytes: length as u64, bytes_max: length_max as u64 });
-        }
-        if rest.len() < length {
-            return Ok(None);
-        }
-        self.buffer.advance(prefix);
-        let section = self.buffer.split_to(length).freeze();
+        let Some(length) = self.read_length()? else { return Ok(None) };
+        let Some(section) = self.read_section(length) else { return Ok(None) };
+        self.length = None;
         if self.header_read {
             return block(section).map(|block| Some(Item::Block(block)));
         }
         self.header_read = true;
         roots(&section).map(|roots| Some(Item::Roots(roots)))
+    }
+
+    fn read_length(&mut self) -> Result<Option<usize>, DecodeError> {
+        while self.length.is_none() {
+            if self.pushed.is_empty() {
+                return Ok(None);
+            }
+            let byte = self.pushed.get_u8();
+            self.part.push(byte);
+            if byte & 0x80 == 0 {
+                let (length, _) = varint::read(&self.part).ok_or(DecodeError::Length)?;
+                self.begin(length)?;
+            } else if self.part.len() >= LENGTH_BYTES_MAX {
+                return Err(DecodeError::Length);
+            }
+        }
+        Ok(self.length)
+    }
+
+    fn begin(&mut self, bytes: u64) -> Result<(), DecodeError> {
+        let length = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let length_max = if self.header_read { BLOCK_BYTES_MAX + CID_BYTES_MAX } else { HEADER_BYTES_MAX };
+        if length > length_max {
+            return Err(DecodeError::TooLong { bytes, bytes_max: length_max as u64 });
+        }
+        self.part.clear();
+        self.length = Some(length);
+        Ok(())
+    }
+
+    fn read_section(&mut self, length: usize) -> Option<Bytes> {
+        if self.part.is_empty() && self.pushed.len() >= length {
+            return Some(self.pushed.split_to(length));
+        }
+        let rest = length - self.part.len();
+        self.part.reserve_exact(rest);
+        let next = self.pushed.split_to(rest.min(self.pushed.len()));
+        self.part.extend_from_slice(&next);
+        (self.part.len() == length).then(|| std::mem::take(&mut self.part).into())
     }
 }
 

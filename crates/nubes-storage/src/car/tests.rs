@@ -23,7 +23,7 @@ fn encode(roots: &[Cid], blocks: &[Block]) -> Vec<u8> {
 fn decode(car: &[u8], piece: usize) -> Result<(Vec<Cid>, Vec<Block>), DecodeError> {
     let (mut decoder, mut roots, mut blocks) = (Decoder::default(), Vec::new(), Vec::new());
     for piece in car.chunks(piece) {
-        decoder.push(piece);
+        decoder.push(Bytes::copy_from_slice(piece));
         while let Some(item) = decoder.next_item()? {
             match item {
                 Item::Roots(found) => roots = found,
@@ -100,9 +100,9 @@ fn a_section_above_its_limit_is_refused_before_it_is_read() {
 #[test]
 fn a_failed_decoder_gives_nothing_more() {
     let mut decoder = Decoder::default();
-    decoder.push(b"\x05hello");
+    decoder.push(Bytes::from_static(b"\x05hello"));
     assert!(decoder.next_item().is_err());
-    decoder.push(&encode(&[], &[block(b"x")]));
+    decoder.push(encode(&[], &[block(b"x")]).into());
     assert!(matches!(decoder.next_item(), Ok(None)));
 }
 

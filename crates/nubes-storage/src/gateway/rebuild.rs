@@ -154,7 +154,7 @@ async fn take(store: &Store, root: &Cid, mut archive: Archive) -> Result<u64, Br
         if bytes > archive.bytes {
             return Err(refuse("more comes than was said".to_owned()));
         }
-        decoder.push(&part);
+        decoder.push(part);
         while let Some(item) = decoder.next_item().map_err(|error| refuse(chain(&error)))? {
             let Item::Block(block) = item else { continue };
             dag.admit(block.cid(), block.bytes()).map_err(refuse)?;

@@ -95,7 +95,7 @@ impl Fixture {
 
 fn read_car(bytes: &[u8]) -> (Vec<Cid>, Vec<crate::block::Block>) {
     let (mut decoder, mut roots, mut blocks) = (Decoder::default(), Vec::new(), Vec::new());
-    decoder.push(bytes);
+    decoder.push(Bytes::copy_from_slice(bytes));
     while let Some(item) = decoder.next_item().unwrap() {
         match item {
             Item::Roots(found) => roots = found,

@@ -139,7 +139,7 @@ impl Imported {
     async fn car(&mut self, upload: &mut Upload, batches: &mut Batches) -> Result<(), RpcError> {
         let mut decoder = Decoder::default();
         while let Some(Part::Bytes(bytes)) = upload.next().await? {
-            decoder.push(&bytes);
+            decoder.push(bytes);
             while let Some(item) = decoder.next_item()? {
                 match item {
                     Item::Roots(roots) if self.roots.len() + roots.len() > ROOTS_MAX => {

@@ -198,7 +198,7 @@ fn blocks(
                 None => match chunks.next().await.transpose()? {
                     Some(chunk) => {
                         bar.inc(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-                        decoder.push(&chunk);
+                        decoder.push(chunk);
                     }
                     None => return decoder.finish().map_err(untrue).map(|()| None),
                 },

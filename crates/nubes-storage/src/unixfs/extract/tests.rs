@@ -30,7 +30,7 @@ async fn blocks(store: &Store, root: Cid, duplicates: bool) -> Vec<Block> {
     let target = resolve(store, root, &[]).await.unwrap();
     let car = car::export(store, &target, Selection { scope: Scope::All, bytes: None, duplicates });
     let mut decoder = Decoder::default();
-    car.try_collect::<Vec<Bytes>>().await.unwrap().iter().for_each(|chunk| decoder.push(chunk));
+    car.try_collect::<Vec<Bytes>>().await.unwrap().into_iter().for_each(|chunk| decoder.push(chunk));
     let items = std::iter::from_fn(|| decoder.next_item().unwrap());
     items.filter_map(|item| if let Item::Block(block) = item { Some(block) } else { None }).collect()
 }
