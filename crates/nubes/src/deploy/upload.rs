@@ -32,7 +32,7 @@ const BATCH_BLOCKS_MAX: usize = 4_096;
 /// Batches that are built and not sent yet.
 const BATCHES_READY_MAX: usize = 2;
 /// Batches that are sent at once.
-const UPLOADS_MAX: usize = 4;
+const UPLOADS_MAX: usize = 8;
 /// How often content is sent before it is given up that no collection comes between.
 const ATTEMPTS_MAX: usize = 5;
 /// The node lacks a part of what it is to pin.
