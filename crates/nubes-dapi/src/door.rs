@@ -151,7 +151,7 @@ impl Door {
         let target = house.config.base_domains.target(host)?;
         if let (Target::Front { .. }, false) = (&target, is_content_path(&request)) {
             *kind = Kind::Front;
-            return self.front(request).await;
+            return Box::pin(self.front(request)).await;
         }
         let _place = self.place()?;
         let answer = timeout(limits.request_timeout, house.answer(target, request, kind)).await;
@@ -207,7 +207,7 @@ impl House {
             *kind = Kind::Content;
         }
         match target {
-            Target::App(name) => self.app(&name, request, kind).await,
+            Target::App(name) => Box::pin(self.app(&name, request, kind)).await,
             Target::Content { cid, gateway } => {
                 self.site(&cid, Origin::Content { gateway: &gateway }, request).await
             }
@@ -216,7 +216,7 @@ impl House {
                 Ok(sites.serve_name(&name, &gateway, request).await)
             }
             Target::Front { domain } => Ok(sites.serve_path(domain.as_deref(), request).await),
-            Target::Foreign { host } => self.foreign(&host, request, kind).await,
+            Target::Foreign { host } => Box::pin(self.foreign(&host, request, kind)).await,
         }
     }
 

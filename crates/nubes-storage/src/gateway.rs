@@ -218,11 +218,11 @@ impl Gateway {
             return self.record_of(site, parts);
         }
         let found = self.locate(&site.root, &site.caching).await?;
-        if site.place == Place::Shared || !matches!(format, Format::Content | Format::Ipld(_)) {
-            return self.answer_or_bring(site, parts, &found, format).await;
-        }
         let mut response = self.answer_or_bring(site, parts, &found, format).await?;
-        if let Some(rules) = self.headers_of(&found).await?
+        if site.place == Place::Shared || !matches!(format, Format::Content | Format::Ipld(_)) {
+            return Ok(response);
+        }
+        if let Some(rules) = Box::pin(self.headers_of(&found)).await?
             && !response.headers().contains_key(header::LOCATION)
         {
             rules.apply(&site.path, response.headers_mut());
@@ -266,7 +266,7 @@ impl Gateway {
             Err(Lookup::Read(ReadError::NoEntry { cid, name }))
                 if format == Format::Content && site.place != Place::Shared =>
             {
-                let redirected = self.redirected(site, parts, found).await?;
+                let redirected = Box::pin(self.redirected(site, parts, found)).await?;
                 redirected.ok_or_else(|| ReadError::NoEntry { cid, name }.into())
             }
             Err(Lookup::Read(ReadError::Block(GetError::NotFound { cid }))) if only_if_cached(parts) => {
@@ -284,20 +284,21 @@ impl Gateway {
         }
     }
 
+    // Boxed is what is asked for rarely: each future is as large as the largest it may wait for, and is moved for each request.
     async fn content(&self, answer: &Answer<'_>, format: Format) -> Result<Response, Problem> {
         let cid = answer.target.resolved.cid;
         match (format, answer.target.resolved.kind) {
             (Format::Raw, _) => answer.raw().await,
-            (Format::Car(selection), _) => answer.car(selection).await,
-            (Format::Tar, _) => answer.tar().await,
-            (Format::Ipld(wanted), kind) => answer.ipld(Some(wanted), kind).await,
-            (_, Kind::Other { .. }) => answer.ipld(None, answer.target.resolved.kind).await,
+            (Format::Car(selection), _) => Box::pin(answer.car(selection)).await,
+            (Format::Tar, _) => Box::pin(answer.tar()).await,
+            (Format::Ipld(wanted), kind) => Box::pin(answer.ipld(Some(wanted), kind)).await,
+            (_, Kind::Other { .. }) => Box::pin(answer.ipld(None, answer.target.resolved.kind)).await,
             (_, Kind::File { size }) => answer.file(size).await,
-            (_, Kind::Symlink) => answer.symlink(cid).await,
+            (_, Kind::Symlink) => Box::pin(answer.symlink(cid)).await,
             (_, Kind::Directory) if !answer.parts.uri.path().ends_with('/') => {
                 Ok(answer.redirect_to_directory())
             }
-            (_, Kind::Directory) => self.directory(answer).await,
+            (_, Kind::Directory) => Box::pin(self.directory(answer)).await,
         }
     }
 
@@ -417,7 +418,7 @@ impl Gateway {
             }
             Ok(target)
         };
-        self.inner.lookups.join(&key, find).await
+        Box::pin(self.inner.lookups.join(&key, find)).await
     }
 }
 

@@ -6,6 +6,8 @@ use axum::{Router, routing::get};
 use serde_json::json;
 use std::time::Duration;
 
+const REQUEST_BYTES_MAX: usize = 3_072;
+
 #[tokio::test]
 async fn the_node_is_ready_while_the_ledger_moves() {
     let mut house = House::with(limits(), Vec::new());
@@ -94,4 +96,12 @@ async fn other_paths_and_methods_are_refused() {
     let refused = house.send(request("DELETE", "localhost", "/healthz")).await;
     refused.is_problem(405, "NX5006");
     assert_eq!(refused.header("allow"), "GET, HEAD");
+}
+
+/// The connection moves it for each request, so what is asked for rarely waits in a box of its own.
+#[tokio::test]
+async fn what_a_request_waits_in_is_small() {
+    let house = House::new().await;
+    let bytes = size_of_val(&house.door.answer(request("GET", "localhost", "/ipfs/x")));
+    assert!(bytes <= REQUEST_BYTES_MAX, "{bytes} bytes");
 }

@@ -135,7 +135,7 @@ impl<'a> Answer<'a> {
             return Ok(known);
         }
         if let Some(encoding) = self.encoding(size)
-            && let Some(compressed) = self.compressed(encoding, size).await?
+            && let Some(compressed) = Box::pin(self.compressed(encoding, size)).await?
         {
             return Ok(compressed);
         }
@@ -150,7 +150,7 @@ impl<'a> Answer<'a> {
             let block = self.store.get(&cid).await?;
             Body::from(part(&block, &range))
         } else {
-            stream_body(File::known(self.store, cid, size).stream(range)).await?
+            Box::pin(stream_body(File::known(self.store, cid, size).stream(range))).await?
         };
         Ok(respond(status, headers, body))
     }
@@ -336,7 +336,7 @@ impl<'a> Answer<'a> {
             return Ok(known.clone());
         }
         // A file whose first block is missing can still be served in part.
-        let Ok(sniffed) = self.sniff(size).await else { return Ok(OCTETS) };
+        let Ok(sniffed) = Box::pin(self.sniff(size)).await else { return Ok(OCTETS) };
         Ok(self.body.sniffed.get_or_init(|| sniffed).clone())
     }
 

@@ -40,7 +40,7 @@ impl Gateway {
     pub(super) async fn locate(&self, root: &Root, caching: &Caching) -> Result<Found, Problem> {
         match root {
             Root::Content(cid) => Ok(Found { root: *cid, prefix: String::new(), caching: caching.clone() }),
-            Root::Name(name) => self.follow(name).await,
+            Root::Name(name) => Box::pin(self.follow(name)).await,
         }
     }
 

@@ -11,6 +11,7 @@ use multihash_codetable::{Code, MultihashDigest};
 use std::{fs, os::unix::fs::FileExt};
 
 const IMMUTABLE: &str = "public, max-age=29030400, immutable";
+const REQUEST_BYTES_MAX: usize = 3_072;
 
 fn big() -> Vec<u8> {
     (0..(2 << 20) + 77).map(|n: u32| u8::try_from(n % 253).unwrap()).collect()
@@ -227,4 +228,13 @@ async fn a_site_is_served_from_the_root_of_a_host_and_may_change() {
     assert_eq!(got.header("location"), "/plain/", "a redirect never leads to another host");
     let got = serve(&fixture, &site("/plain/"), "/plain/").await;
     assert_eq!(got.header("cache-control"), "public, max-age=30, must-revalidate");
+}
+
+/// Each layer above moves it once for each request, so what is asked for rarely waits in a box of its own.
+#[tokio::test]
+async fn what_a_request_waits_in_is_small() {
+    let fixture = fixture();
+    let (parts, _) = request(Method::GET, "/ipfs/x", &[]).into_parts();
+    let bytes = size_of_val(&fixture.gateway.serve_path(&parts, None));
+    assert!(bytes <= REQUEST_BYTES_MAX, "{bytes} bytes");
 }
