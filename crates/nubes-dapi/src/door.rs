@@ -31,7 +31,7 @@ use crate::{
 use axum::{Router, body::Body};
 use cid::Cid;
 use futures_util::future::BoxFuture;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use nubes_base::{
     Clock,
     port::{Blobs, Ledger, LogSource, Runner},
@@ -50,6 +50,9 @@ use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
 const CONTENT_PATHS: [&str; 2] = ["/ipfs/", "/ipns/"];
+/// The node's own API. It has no key, and what describes it tells nothing.
+const API_PATH: &str = "/api/v1/";
+const API_DOCUMENT: &str = "/api/v1/openapi.json";
 /// What sites and content are asked with.
 const SITE_METHODS: &str = "GET, HEAD, OPTIONS";
 
@@ -169,6 +172,13 @@ impl Door {
     /// The node's own routes need no place, so that a full node can still say that it is alive.
     async fn front(&self, request: Request<Body>) -> Result<Response<Body>, Problem> {
         let path = request.uri().path();
+        if is_closed_to_pages(path) && is_from_page(request.headers()) {
+            let detail = format!("no page of a browser may ask for {path}");
+            return Err(Problem {
+                close: true,
+                ..Problem::new(StatusCode::FORBIDDEN, problem::FROM_PAGE, detail)
+            });
+        }
         let mount = self.0.mounts.iter().find(|mount| mount.covers(path));
         let _place = mount.map(|_| self.place()).transpose()?;
         let router = mount.map_or(&self.0.front, |mount| &mount.router);
@@ -262,6 +272,17 @@ impl House {
 
 fn is_content_path(request: &Request<Body>) -> bool {
     CONTENT_PATHS.iter().any(|path| request.uri().path().starts_with(path))
+}
+
+pub(crate) fn is_closed_to_pages(path: &str) -> bool {
+    path.starts_with(API_PATH) && path != API_DOCUMENT
+}
+
+/// Whether a page makes the request, or a person who followed its link. Of the two headers browsers let no script write; a
+/// person's own address or bookmark comes with `none`. The page may have the node's own origin: content below `/ipfs/` has.
+fn is_from_page(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site");
+    headers.contains_key(header::ORIGIN) || site.is_some_and(|site| site != "none")
 }
 
 fn check_site(request: &Request<Body>) -> Result<(), Problem> {

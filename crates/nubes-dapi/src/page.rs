@@ -1,6 +1,6 @@
 //! Pages for people: self-contained, without scripts.
 
-use crate::config::Config;
+use crate::{config::Config, door::is_closed_to_pages};
 use std::fmt::Write;
 
 /// Nothing is loaded, run, framed or sent. The hash is that of [`STYLE`].
@@ -49,8 +49,9 @@ pub(crate) fn console(config: &Config, paths: &[(&str, &str)]) -> String {
     for (path, summary) in paths {
         let shown = escape(path);
         let summary = escape(summary);
-        // A path with a parameter leads nowhere as it stands.
-        let link = if path.contains('{') { shown } else { format!("<a href=\"{shown}\">{shown}</a>") };
+        // A path with a parameter leads nowhere as it stands, and this is a page.
+        let leads_nowhere = path.contains('{') || is_closed_to_pages(path);
+        let link = if leads_nowhere { shown } else { format!("<a href=\"{shown}\">{shown}</a>") };
         // Writing to a String cannot fail.
         let _ = write!(body, "<dt><code>{link}</code></dt><dd>{summary}</dd>");
     }

@@ -20,6 +20,7 @@ pub(crate) const RECORD_MISSING: Code = Code::new(5011);
 pub(crate) const RECORD_INVALID: Code = Code::new(5012);
 pub(crate) const NOT_READY: Code = Code::new(5013);
 pub(crate) const QUERY: Code = Code::new(5014);
+pub(crate) const FROM_PAGE: Code = Code::new(5015);
 
 /// Of the detail of an error, as much is shown.
 const DETAIL_CHARS_MAX: usize = 1000;

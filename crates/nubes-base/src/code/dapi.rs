@@ -76,4 +76,10 @@ pub(super) const ENTRIES: &[Explanation] = &[
         "A parameter of the request has a value of the wrong type.",
         "See `/api/v1/openapi.json` for the parameters.",
     ),
+    entry(
+        5015,
+        "not for pages",
+        "A page in a browser asks for the node's own API, which has no key.",
+        "Use `nubes` or another program; what visitors of an app may do is its functions' business.",
+    ),
 ];

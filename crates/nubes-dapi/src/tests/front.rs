@@ -80,6 +80,36 @@ async fn mounted_routers_get_what_is_below_their_path_unchanged() {
 }
 
 #[tokio::test]
+async fn no_page_reaches_the_api_not_even_one_with_the_nodes_own_origin() {
+    let mounts = vec![
+        Mount::new("/api/v1/pins", Router::new().fallback(|| async { "pins" })),
+        Mount::new("/routing/v1", Router::new().fallback(|| async { "routing" })),
+    ];
+    let house = House::with(limits(), mounts);
+    let ask = async |path: &str, header: (&str, &str)| {
+        let mut asked = request("DELETE", "localhost", path);
+        asked.headers_mut().insert(http::HeaderName::try_from(header.0).unwrap(), header.1.parse().unwrap());
+        house.send(asked).await
+    };
+    let pages = [
+        ("origin", "http://localhost"),
+        ("origin", "null"),
+        ("sec-fetch-site", "same-origin"),
+        ("sec-fetch-site", "cross-site"),
+    ];
+    for page in pages {
+        ask("/api/v1/pins/x", page).await.is_problem(403, "NX5015");
+        assert_eq!(ask("/routing/v1/ipns/k", page).await.body, "routing", "{page:?}");
+    }
+    for program in [("sec-fetch-site", "none"), ("sec-fetch-mode", "cors"), ("user-agent", "Mozilla/5.0")] {
+        assert_eq!(ask("/api/v1/pins/x", program).await.body, "pins", "{program:?}");
+    }
+    let mut of_an_app = request("GET", "localhost", "/api/v1/apps/shop");
+    of_an_app.headers_mut().insert("origin", "http://shop.localhost".parse().unwrap());
+    house.send(of_an_app).await.is_problem(403, "NX5015");
+}
+
+#[tokio::test]
 async fn the_console_is_a_page_that_loads_nothing() {
     let house = House::new().await;
     let page = house.get("localhost:8080", "/").await;
