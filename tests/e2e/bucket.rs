@@ -10,7 +10,7 @@ use std::{
 };
 
 /// The server; nobody who is not known to it is let in if it is told so.
-struct Server {
+pub(super) struct Server {
     process: Child,
     url: String,
 }
@@ -23,13 +23,13 @@ impl Drop for Server {
 }
 
 /// Where `cargo xtask test` puts it; nothing if it was not asked to.
-fn moto() -> Option<PathBuf> {
+pub(super) fn moto() -> Option<PathBuf> {
     let tools = repository().join("target/tools/moto");
     tools.join("moto/server.py").is_file().then_some(tools)
 }
 
 /// Starts it with the bucket `blocks`, which is the only thing that may be asked of it by strangers if it is `strict`.
-async fn start(tools: &Path, is_strict: bool) -> Server {
+pub(super) async fn start(tools: &Path, is_strict: bool) -> Server {
     let mut command = Command::new("python3");
     command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]).env("PYTHONPATH", tools);
     if is_strict {
@@ -46,7 +46,7 @@ async fn start(tools: &Path, is_strict: bool) -> Server {
     server
 }
 
-fn environment(server: &Server) -> [(&str, &str); 4] {
+pub(super) fn environment(server: &Server) -> [(&str, &str); 4] {
     [
         ("AWS_ACCESS_KEY_ID", "id"),
         ("AWS_SECRET_ACCESS_KEY", "do not tell"),

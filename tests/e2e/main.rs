@@ -12,6 +12,7 @@ mod dnslink;
 mod exchange;
 mod faults;
 mod guestbook;
+mod guides;
 mod headers;
 mod hello;
 mod market;

@@ -1,7 +1,7 @@
 //! One client, a few providers: prices, a life without money, and what goes wrong on the way.
 
 use alloy_primitives::U256;
-use nubes_tests::{Cloud, Storage, free_port_base, market::Deposited, nubes, nubes_json};
+use nubes_tests::{Cloud, Rpc, Storage, free_port_base, market::Deposited, nubes, nubes_json};
 use serde_json::Value;
 use std::path::Path;
 
@@ -147,11 +147,10 @@ async fn uploads_need_a_deal(storage: &Storage, dir: &Path) {
 }
 
 /// Until the providers of `nubes dev` have registered.
-async fn providers_are_there(cloud: &Cloud, here: &Path) {
-    let rpc = cloud.rpc().unwrap();
+pub(super) async fn providers_are_there(rpc: &Rpc, door: &str, here: &Path) {
     let wait = async {
         loop {
-            let listed = nubes_json(here, &["provider", "list", "--node", &cloud.door()]).await.unwrap();
+            let listed = nubes_json(here, &["provider", "list", "--node", door]).await.unwrap();
             let open = listed["providers"].as_array().unwrap().iter().filter(|one| one["open"] == true);
             if open.count() == 3 {
                 return;
@@ -174,7 +173,7 @@ async fn a_node_serves_from_its_providers_what_it_does_not_have_slow() {
     std::fs::write(here.join("site/large.bin"), &content).unwrap();
     std::fs::write(here.join("site/index.html"), "from providers").unwrap();
     let cid = run(&["add", "site"]).await["cid"].as_str().unwrap().to_owned();
-    providers_are_there(&cloud, here).await;
+    providers_are_there(&cloud.rpc().unwrap(), &door, here).await;
     run(&["deal", "make", &cid, "--product", "copies-3", "--for", "1h", "--yes"]).await;
     run(&["pin", "rm", &cid]).await;
     let freed = run(&["store", "collect"]).await;

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 /// A debug build of the binary on a busy machine needs this long at worst.
-const READY_TIMEOUT: Duration = Duration::from_mins(2);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 /// Ports that one cloud may take, counted from its base.
 const PORTS_PER_CLOUD: u16 = 600;
@@ -44,7 +44,7 @@ pub async fn nubes_in(dir: &Path, args: &[&str], environment: &[(&str, &str)]) -
     let mut command = Command::new(binary()?);
     command.envs(environment.iter().copied());
     let run = command.args(args).current_dir(dir).stdin(Stdio::null()).kill_on_drop(true).output();
-    timeout(READY_TIMEOUT, run).await.context("the command did not end")?.context("the command did not start")
+    timeout(PATIENCE, run).await.context("the command did not end")?.context("the command did not start")
 }
 
 /// Runs one command that prints JSON, and expects it to do what it should.
@@ -90,7 +90,7 @@ impl NodeProcess {
     /// The same with variables in its environment.
     pub async fn start_in(dir: &Path, args: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
         let mut process = Self::spawn(dir, args, environment)?;
-        let ready = timeout(READY_TIMEOUT, ready_line(&mut process.lines)).await;
+        let ready = timeout(PATIENCE, ready_line(&mut process.lines)).await;
         process.ready = ready.context("not ready in time")??;
         Ok(process)
     }
@@ -113,7 +113,7 @@ impl NodeProcess {
     /// The next line that the process prints, as JSON.
     pub async fn next_line(&mut self) -> Result<Value> {
         let line =
-            timeout(READY_TIMEOUT, self.lines.next_line()).await.context("nothing was printed in time")??;
+            timeout(PATIENCE, self.lines.next_line()).await.context("nothing was printed in time")??;
         Ok(serde_json::from_str(&line.context("the process closed its output")?)?)
     }
 
@@ -129,13 +129,18 @@ impl NodeProcess {
 
     /// Asks it to stop and waits until it has.
     pub async fn stop(mut self) -> Result<()> {
-        let pid = self.pid()?;
-        let asked = Command::new("kill").args(["-INT", &pid.to_string()]).status().await?;
-        ensure!(asked.success(), "cannot signal {pid}");
-        let status = timeout(STOP_TIMEOUT, self.child.wait()).await.context("did not stop in time")??;
-        ensure!(status.success(), "stopped with {status}");
-        Ok(())
+        interrupt(&mut self.child).await
     }
+}
+
+/// Ctrl-C, and the wait for a good end.
+pub(crate) async fn interrupt(child: &mut Child) -> Result<()> {
+    let pid = child.id().context("the process has ended already")?;
+    let asked = Command::new("kill").args(["-INT", &pid.to_string()]).status().await?;
+    ensure!(asked.success(), "cannot signal {pid}");
+    let status = timeout(STOP_TIMEOUT, child.wait()).await.context("did not stop in time")??;
+    ensure!(status.success(), "stopped with {status}");
+    Ok(())
 }
 
 async fn ready_line(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<Value> {

@@ -374,3 +374,14 @@ fn commands_of_documents_are_run_by_tests() {
     assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
     assert!(found >= 5, "only {found} commands found: has the form of documents changed?");
 }
+
+#[test]
+fn guides_are_run_as_they_stand() {
+    let files = files();
+    let run = files.iter().find(|file| file.path == "tests/e2e/guides.rs").unwrap();
+    let guides = files.iter().filter(|file| file.is("md") && file.text.contains("```console"));
+    let paths: Vec<&str> = guides.map(|file| file.path.as_str()).collect();
+    let broken: Vec<&&str> = paths.iter().filter(|path| !run.text.contains(&format!("\"{path}\""))).collect();
+    assert!(broken.is_empty(), "tests/e2e/guides.rs does not name {broken:?}");
+    assert!(paths.len() >= 5, "only {paths:?} found: has the form of documents changed?");
+}
