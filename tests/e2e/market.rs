@@ -146,6 +146,40 @@ async fn uploads_need_a_deal(storage: &Storage, dir: &Path) {
     assert_eq!(kept, 0);
 }
 
+#[tokio::test]
+async fn several_roots_are_kept_as_one_pack_and_read_one_by_one_slow() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage::start(dir.path(), (3, "10"), same).await.unwrap();
+    let folder = add(&storage, 300_000).await;
+    let file = async |name: &str, content: &[u8]| {
+        std::fs::write(storage.dir.join(name), content).unwrap();
+        let added = storage.run(&["add", name]).await.unwrap();
+        added["cid"].as_str().unwrap().to_owned()
+    };
+    let (large, small) = (file("large.bin", &vec![9; 2_500_000]).await, file("small.txt", b"small").await);
+    let lacking = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
+    let missing = ["deal", "make", &small, lacking, "--yes"];
+    assert_eq!(error(&storage, &missing).await, ("NX3003".to_owned(), Some(4)));
+    let terms = ["--product", "copies-3", "--for", "1h", "--yes"];
+    let make = ["deal", "make", &folder, &large, &small, &large];
+    let made = storage.run(&[make.as_slice(), &terms].concat()).await.unwrap();
+    let (pack, roots) = (made["cid"].as_str().unwrap(), made["roots"].as_array().unwrap());
+    assert_eq!((&made["healthy"], roots.len()), (&Value::from(3), 3), "given twice is kept once: {made}");
+    assert_eq!(storage.show(pack).await.unwrap()["answering"], 3);
+    assert_eq!(error(&storage, &["deal", "show", &large]).await.0, "NX6011", "it has no deal of its own");
+    let turned = ["deal", "make", &small, &large, &folder];
+    let again = storage.run(&[turned.as_slice(), &terms].concat()).await.unwrap();
+    assert_eq!((&again["cid"], &again["quote"]), (&made["cid"], &Value::Null), "{again}");
+
+    assert_eq!(read(&storage, &format!("{pack}/{folder}"), "folder").await, vec![7; 300_000]);
+    for (root, content) in [(&large, &vec![9; 2_500_000][..]), (&small, b"small")] {
+        let path = format!("{pack}/{root}");
+        storage.run(&["get", &path, "--from-providers", "--output", root]).await.unwrap();
+        assert!(std::fs::read(storage.dir.join(root)).unwrap() == content, "{root}");
+    }
+    storage.stop().await.unwrap();
+}
+
 /// Until the providers of `nubes dev` have registered.
 async fn providers_are_there(cloud: &Cloud, here: &Path) {
     let rpc = cloud.rpc().unwrap();
