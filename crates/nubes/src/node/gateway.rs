@@ -1,6 +1,9 @@
 //! The front door of a node and what is behind it: storage, functions, sites.
 
-use super::{api, config::NodeFile, dns::Dns, exchange, keepers::Providers, pinning, port_taken, routing};
+use super::{
+    api, config::NodeFile, dns::Dns, exchange, keepers::Providers, pinning, pointers::LedgerPointers,
+    port_taken, routing,
+};
 use crate::{
     cli::Names,
     client::{ExchangeInfo, NodeInfo, RpcUrls},
@@ -75,6 +78,10 @@ impl Gateway {
             store.clone(),
             gateway::Names {
                 domains: domain_map(names)?,
+                ledger: Some(Arc::new(LedgerPointers {
+                    ledger: Arc::clone(&ledger),
+                    blobs: Arc::clone(&blobs) as _,
+                })),
                 links: links(file, &clock)?,
                 records: records.clone(),
             },
