@@ -2,7 +2,7 @@
 
 use alloy_primitives::U256;
 use nubes_tests::{Cloud, Storage, free_port_base, market::Deposited, nubes, nubes_json};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 
 fn same(_: usize, text: String) -> String {
@@ -217,14 +217,26 @@ async fn a_node_serves_from_its_providers_what_it_does_not_have_slow() {
     let cached =
         reqwest::Client::new().get(format!("{door}/ipfs/{cid}/")).header("cache-control", "only-if-cached");
     assert_eq!(cached.send().await.unwrap().status(), 412, "it is not here");
+    let gateway = format!("/ip4/127.0.0.1/tcp/{}/http", cloud.port_base);
+    let given = provider(&door, &cid).await;
+    assert_eq!(given["Protocols"], json!(["transport-ipfs-gateway-http"]), "{given}");
+    assert_eq!(given["Addrs"], json!([gateway]), "{given}");
     let all = read_at_once(&door, &cid).await;
     assert!(all.iter().all(|bytes| *bytes == content), "the right bytes for all who ask at once");
     assert_eq!(get(&format!("{cid}/")).await.text().await.unwrap(), "from providers");
     let cached =
         reqwest::Client::new().get(format!("{door}/ipfs/{cid}/")).header("cache-control", "only-if-cached");
     assert_eq!(cached.send().await.unwrap().status(), 200, "it is here from now on");
+    let given = provider(&door, &cid).await;
+    assert_eq!(given["Protocols"], json!(["transport-bitswap", "transport-ipfs-gateway-http"]), "{given}");
+    assert_eq!(
+        (given["Addrs"].as_array().unwrap().len(), &given["Addrs"][3]),
+        (4, &gateway.into()),
+        "{given}"
+    );
     let unknown = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
     assert_eq!(get(unknown).await.status(), 404);
+    assert_eq!(provider(&door, unknown).await, Value::Null);
     // Whoever turned it off has only what is here.
     run(&["store", "collect"]).await;
     cloud.process.stop().await.unwrap();
@@ -233,7 +245,14 @@ async fn a_node_serves_from_its_providers_what_it_does_not_have_slow() {
     std::fs::write(&file, text.replace("providers = true", "providers = false")).unwrap();
     let cloud = Cloud::start(None, &here.join("data"), cloud.port_base).await.unwrap();
     assert_eq!(get(&format!("{cid}/")).await.status(), 404);
+    assert_eq!(provider(&door, &cid).await, Value::Null);
     cloud.process.stop().await.unwrap();
+}
+
+/// The first who can give a block, as delegated routing says it.
+async fn provider(door: &str, cid: &str) -> Value {
+    let answer = reqwest::get(format!("{door}/routing/v1/providers/{cid}")).await.unwrap();
+    answer.json::<Value>().await.unwrap()["Providers"][0].clone()
 }
 
 /// The large file, asked for four times at the same moment.
