@@ -61,6 +61,7 @@ const REGISTERING: &str = "providers register on the ledger, for a moment after 
 const ELSEWHERE: &str =
     "the binary is built already, the example is not in the shell's folder, port 8080 may be taken";
 const FOLDER: &str = "somebody's files";
+const EARLIER: &str = "an earlier command prints it";
 const CID_OF_FOLDER: Treatment = TypesPrinted { by: "nubes add", pick: last_line };
 const EMPTY_CLOUD: Treatment = Stays { types: "nubes dev --port-base {port}", ready: "ready " };
 
@@ -98,6 +99,7 @@ const TABLE: &[Entry] = &[
     entry(BUCKET, "BUCKET", Types("blocks"), "the bucket of the test's server"),
     entry(BUCKET, "PREFIX", Types("nodes/guide"), "any will do"),
     entry(NAMES, "nubes dev", EMPTY_CLOUD, PORT),
+    entry(NAMES, "127.0.0.1:8080", Types("127.0.0.1:{port}"), PORT),
     entry(NAMES, "nubes deploy", Types("nubes deploy --yes"), NOBODY),
     entry(NAMES, "nubes rollback", Types("nubes rollback --yes"), NOBODY),
     entry(NAMES, "nubes name transfer", Types("nubes name transfer --yes"), NOBODY),
@@ -111,6 +113,9 @@ const TABLE: &[Entry] = &[
     entry(STORAGE, "photos/", Makes, FOLDER),
     entry(STORAGE, "nubes provider list", AwaitsProviders, REGISTERING),
     entry(STORAGE, "CID", CID_OF_FOLDER, "it depends on the files"),
+    entry(STORAGE, "CID1", TypesPrinted { by: "nubes add photos/hill.jpg", pick: last_line }, EARLIER),
+    entry(STORAGE, "CID2", TypesPrinted { by: "nubes add photos/lake/", pick: last_line }, EARLIER),
+    entry(STORAGE, "PACK", TypesPrinted { by: "nubes deal make CID1", pick: first_line }, EARLIER),
     entry(
         STORAGE,
         "nubes network init",
@@ -158,6 +163,10 @@ const TABLE: &[Entry] = &[
     ),
     entry(GUESTBOOK, "127.0.0.1:8080", Types("127.0.0.1:{port}"), PORT),
 ];
+
+fn first_line(printed: &str) -> Option<&str> {
+    printed.lines().next()
+}
 
 fn last_line(printed: &str) -> Option<&str> {
     printed.lines().last()

@@ -2,7 +2,7 @@
 
 use alloy_primitives::U256;
 use nubes_tests::{Cloud, Rpc, Storage, free_port_base, market::Deposited, nubes, nubes_json};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 
 fn same(_: usize, text: String) -> String {
@@ -146,6 +146,40 @@ async fn uploads_need_a_deal(storage: &Storage, dir: &Path) {
     assert_eq!(kept, 0);
 }
 
+#[tokio::test]
+async fn several_roots_are_kept_as_one_pack_and_read_one_by_one_slow() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage::start(dir.path(), (3, "10"), same).await.unwrap();
+    let folder = add(&storage, 300_000).await;
+    let file = async |name: &str, content: &[u8]| {
+        std::fs::write(storage.dir.join(name), content).unwrap();
+        let added = storage.run(&["add", name]).await.unwrap();
+        added["cid"].as_str().unwrap().to_owned()
+    };
+    let (large, small) = (file("large.bin", &vec![9; 2_500_000]).await, file("small.txt", b"small").await);
+    let lacking = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
+    let missing = ["deal", "make", &small, lacking, "--yes"];
+    assert_eq!(error(&storage, &missing).await, ("NX3003".to_owned(), Some(4)));
+    let terms = ["--product", "copies-3", "--for", "1h", "--yes"];
+    let make = ["deal", "make", &folder, &large, &small, &large];
+    let made = storage.run(&[make.as_slice(), &terms].concat()).await.unwrap();
+    let (pack, roots) = (made["cid"].as_str().unwrap(), made["roots"].as_array().unwrap());
+    assert_eq!((&made["healthy"], roots.len()), (&Value::from(3), 3), "given twice is kept once: {made}");
+    assert_eq!(storage.show(pack).await.unwrap()["answering"], 3);
+    assert_eq!(error(&storage, &["deal", "show", &large]).await.0, "NX6011", "it has no deal of its own");
+    let turned = ["deal", "make", &small, &large, &folder];
+    let again = storage.run(&[turned.as_slice(), &terms].concat()).await.unwrap();
+    assert_eq!((&again["cid"], &again["quote"]), (&made["cid"], &Value::Null), "{again}");
+
+    assert_eq!(read(&storage, &format!("{pack}/{folder}"), "folder").await, vec![7; 300_000]);
+    for (root, content) in [(&large, &vec![9; 2_500_000][..]), (&small, b"small")] {
+        let path = format!("{pack}/{root}");
+        storage.run(&["get", &path, "--from-providers", "--output", root]).await.unwrap();
+        assert!(std::fs::read(storage.dir.join(root)).unwrap() == content, "{root}");
+    }
+    storage.stop().await.unwrap();
+}
+
 /// Until the providers of `nubes dev` have registered.
 pub(super) async fn providers_are_there(rpc: &Rpc, door: &str, here: &Path) {
     let wait = async {
@@ -182,14 +216,26 @@ async fn a_node_serves_from_its_providers_what_it_does_not_have_slow() {
     let cached =
         reqwest::Client::new().get(format!("{door}/ipfs/{cid}/")).header("cache-control", "only-if-cached");
     assert_eq!(cached.send().await.unwrap().status(), 412, "it is not here");
+    let gateway = format!("/ip4/127.0.0.1/tcp/{}/http", cloud.port_base);
+    let given = provider(&door, &cid).await;
+    assert_eq!(given["Protocols"], json!(["transport-ipfs-gateway-http"]), "{given}");
+    assert_eq!(given["Addrs"], json!([gateway]), "{given}");
     let all = read_at_once(&door, &cid).await;
     assert!(all.iter().all(|bytes| *bytes == content), "the right bytes for all who ask at once");
     assert_eq!(get(&format!("{cid}/")).await.text().await.unwrap(), "from providers");
     let cached =
         reqwest::Client::new().get(format!("{door}/ipfs/{cid}/")).header("cache-control", "only-if-cached");
     assert_eq!(cached.send().await.unwrap().status(), 200, "it is here from now on");
+    let given = provider(&door, &cid).await;
+    assert_eq!(given["Protocols"], json!(["transport-bitswap", "transport-ipfs-gateway-http"]), "{given}");
+    assert_eq!(
+        (given["Addrs"].as_array().unwrap().len(), &given["Addrs"][3]),
+        (4, &gateway.into()),
+        "{given}"
+    );
     let unknown = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
     assert_eq!(get(unknown).await.status(), 404);
+    assert_eq!(provider(&door, unknown).await, Value::Null);
     // Whoever turned it off has only what is here.
     run(&["store", "collect"]).await;
     cloud.process.stop().await.unwrap();
@@ -198,7 +244,14 @@ async fn a_node_serves_from_its_providers_what_it_does_not_have_slow() {
     std::fs::write(&file, text.replace("providers = true", "providers = false")).unwrap();
     let cloud = Cloud::start(None, &here.join("data"), cloud.port_base).await.unwrap();
     assert_eq!(get(&format!("{cid}/")).await.status(), 404);
+    assert_eq!(provider(&door, &cid).await, Value::Null);
     cloud.process.stop().await.unwrap();
+}
+
+/// The first who can give a block, as delegated routing says it.
+async fn provider(door: &str, cid: &str) -> Value {
+    let answer = reqwest::get(format!("{door}/routing/v1/providers/{cid}")).await.unwrap();
+    answer.json::<Value>().await.unwrap()["Providers"][0].clone()
 }
 
 /// The large file, asked for four times at the same moment.

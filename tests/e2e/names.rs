@@ -154,3 +154,29 @@ async fn names_below(town: &Town) {
     let previewed = town.run(&["deploy", "--preview", "blog", "--yes"]).await;
     assert_eq!(whats(&previewed), ["record of blog--shop"]);
 }
+
+#[tokio::test]
+async fn a_name_below_ipns_is_the_site_that_the_ledger_says_now_slow() {
+    let town = Town::start().await;
+    let (door, client) = (town.cloud.door(), reqwest::Client::new());
+    let get = async |path: &str| client.get(format!("{door}{path}")).send().await.unwrap();
+    let nothing = get("/ipns/shop.nubes/").await;
+    assert_eq!(nothing.status(), 502);
+    assert!(nothing.text().await.unwrap().contains("shop.nubes points to nothing on the ledger"));
+    for page in ["first", "second"] {
+        std::fs::write(town.app.join("web/index.html"), page).unwrap();
+        town.run(&["deploy", "--yes"]).await;
+        let answer = get("/ipns/shop.nubes/").await;
+        assert_eq!(answer.headers()["cache-control"], "public, max-age=0, must-revalidate");
+        assert_eq!(answer.text().await.unwrap(), page);
+        let own = client.get(&door).header("host", "shop-nubes.ipns.localhost").send().await.unwrap();
+        assert_eq!(own.text().await.unwrap(), page);
+        let resolved =
+            client.post(format!("{door}/api/v0/name/resolve?arg=shop.nubes")).send().await.unwrap();
+        let path = resolved.json::<Value>().await.unwrap()["Path"].as_str().unwrap().to_owned();
+        assert_eq!(get(&format!("{path}/")).await.text().await.unwrap(), page);
+    }
+    assert!(get("/ipns/shop.nubes/style.css").await.status().is_success());
+    assert_eq!(get("/ipns/fix.shop.nubes/").await.status(), 502);
+    town.cloud.process.stop().await.unwrap();
+}

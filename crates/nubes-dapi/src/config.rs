@@ -34,6 +34,9 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// For the head of a request, and for the pause between two on one connection.
     pub header_timeout: Duration,
+    /// A connection that takes nothing of what is to be sent for so long is cut off. What its socket has room for counts
+    /// as taken, so who reads little by little needs no hurry.
+    pub write_timeout: Duration,
     /// How long a shutdown waits for requests that have begun.
     pub drain_timeout: Duration,
     /// Without a final block for longer than this the node reports itself as not ready.
@@ -48,6 +51,7 @@ impl Limits {
         function_body_bytes_max: 10 << 20,
         request_timeout: Duration::from_mins(2),
         header_timeout: Duration::from_secs(30),
+        write_timeout: Duration::from_mins(1),
         drain_timeout: Duration::from_secs(10),
         head_age_max: Duration::from_mins(1),
     };

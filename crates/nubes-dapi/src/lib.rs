@@ -14,7 +14,8 @@
 //! - A body is never held in memory; one that is too long is refused before it is read, or where it exceeds
 //!   its limit.
 //! - Every error has a code, the same words for people and programs, and no markup of the visitor's.
-//! - A request that has begun is answered, also during a shutdown, up to [`Limits::drain_timeout`].
+//! - A request that has begun is answered, also during a shutdown, up to [`Limits::drain_timeout`]. Who takes nothing of an
+//!   answer for [`Limits::write_timeout`] is cut off.
 //!
 //! Begin with [`Door`]; the pure parts are [`host`] and [`route`]; [`names`] follows the ledger; [`Server`]
 //! is the socket.

@@ -1,7 +1,8 @@
 //! The front door's socket: HTTP/1.1, and HTTP/2 for clients that begin with it.
 //!
 //! On `stop` the listener closes, idle connections end, and requests that have begun are answered, for as
-//! long as [`crate::Limits::drain_timeout`] allows. What is left then is cut off.
+//! long as [`crate::Limits::drain_timeout`] allows. What is left then is cut off, and at any time who takes nothing of an
+//! answer for [`crate::Limits::write_timeout`].
 
 use crate::{config::Limits, door::Door};
 use axum::body::Body;
@@ -13,12 +14,21 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::{convert::Infallible, error::Error, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    error::Error,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::timeout,
 };
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Requests at once on one HTTP/2 connection.
@@ -141,6 +151,9 @@ fn is_of_the_client(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// Its time runs only while something waits to be sent, also after an upgrade. Pinned because its clock is.
+type Socket = TokioIo<Pin<Box<TimeoutWriter<TcpStream>>>>;
+
 struct Connection {
     door: Door,
     tasks: TaskTracker,
@@ -169,6 +182,12 @@ impl Connection {
         }
     }
 
+    fn socket(&self, stream: TcpStream) -> Socket {
+        let mut stream = TimeoutWriter::new(stream);
+        stream.set_timeout(Some(self.limits.write_timeout));
+        TokioIo::new(Box::pin(stream))
+    }
+
     /// None: the client sent nothing in time. Looked at here and not by hyper's own means, which wait for the
     /// whole preface without a limit of time. Clients send it in one piece; a part of it is taken for
     /// HTTP/1.1 and refused.
@@ -188,7 +207,7 @@ impl Connection {
                 .timer(TokioTimer::new())
                 .header_read_timeout(self.limits.header_timeout)
                 .max_header_size(HEAD_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream), service)
+                .serve_connection(self.socket(stream), service)
                 .with_upgrades()
         );
         tokio::select! {
@@ -209,7 +228,7 @@ impl Connection {
                 .keep_alive_timeout(self.limits.header_timeout)
                 .max_concurrent_streams(STREAMS_MAX)
                 .max_header_list_size(HEADER_LIST_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream), service)
+                .serve_connection(self.socket(stream), service)
         );
         tokio::select! {
             biased;

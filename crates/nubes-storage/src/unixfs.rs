@@ -23,12 +23,14 @@ mod node;
 mod protobuf;
 mod resolve;
 
-pub use build::{BuildError, Built, FILES_MAX, Hidden, Reason, Sink, Skipped, build_directory, build_file};
+pub use build::{
+    BuildError, Built, FILES_MAX, Hidden, Reason, Sink, Skipped, build_directory, build_file, build_pack,
+};
 pub use extract::{ExtractError, Extraction, UnpackError};
 pub use file::{File, ReadError};
 pub use import::{ImportError, import_directory, import_file, import_stream};
 pub use list::{Entry, Listing, list};
-pub use node::{LINKS_MAX, NodeError};
+pub use node::{LINKS_MAX, NodeError, dag_bytes};
 pub use resolve::{Kind, NAMES_MAX, Resolved, resolve};
 
 pub(crate) use import::Batch;

@@ -3,12 +3,14 @@
 mod money;
 mod object;
 mod order;
+mod pack;
 mod span;
 mod spool;
 
 pub(crate) use money::{dollars, dollars_of_parts};
 pub(crate) use object::{KeptObject, StoredObject, gather, group_of, kept_objects};
 pub(crate) use order::{Making, make};
+pub(crate) use pack::pack;
 pub(crate) use span::Span;
 
 use crate::{
@@ -18,6 +20,7 @@ use crate::{
     failure::{Exit, Failure},
 };
 use nubes_market::{Account, Market, ReadError, SendError, client::BuyError};
+
 /// Who acts, and through which node.
 #[derive(Debug)]
 pub(crate) struct Customer {

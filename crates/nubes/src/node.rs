@@ -11,6 +11,7 @@ mod gateway;
 mod keepers;
 pub(crate) mod network;
 mod pinning;
+mod pointers;
 mod problem;
 pub(crate) mod provider;
 mod routing;

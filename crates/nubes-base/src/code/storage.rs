@@ -138,8 +138,9 @@ pub(super) const ENTRIES: &[Explanation] = &[
     entry(
         3023,
         "name cannot be resolved",
-        "The node knows no valid record of this key, or no link of this domain, or the names point to each other in a circle.",
-        "Publish a record with PUT /routing/v1/ipns/NAME, or ask the operator to map the domain.",
+        "The node knows no valid record of this key, or no link of this domain, or the ledger has no site under this name, or \
+         the names point to each other in a circle.",
+        "Publish a record with PUT /routing/v1/ipns/NAME, deploy an app of the name, or ask the operator to map the domain.",
     ),
     entry(
         3024,
@@ -288,9 +289,10 @@ pub(super) const ENTRIES: &[Explanation] = &[
     ),
     entry(
         3059,
-        "domain name system does not answer",
-        "The gateway asked for the link of a domain, and the server of names did not answer in time or failed.",
-        "Try again later; check `[gateway] dns` in `node.toml`.",
+        "name cannot be looked up",
+        "The gateway asked for what a name points to, and the domain name system, or the ledger for a name of its own, did not \
+         answer in time or failed.",
+        "Try again later; for a domain, check `[gateway] dns` in `node.toml`.",
     ),
     entry(
         3060,

@@ -18,7 +18,7 @@ use std::{
 const GIB: u64 = 1 << 30;
 
 /// A body without end that counts how often it is read.
-fn endless(chunk_bytes: usize) -> (Body, Arc<AtomicUsize>) {
+pub(super) fn endless(chunk_bytes: usize) -> (Body, Arc<AtomicUsize>) {
     let reads = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&reads);
     let chunk = Bytes::from(vec![0; chunk_bytes]);

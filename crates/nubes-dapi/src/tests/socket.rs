@@ -1,7 +1,8 @@
 //! The socket.
 
-use super::{House, PATIENCE, limits, record};
-use crate::{Limits, Server};
+use super::{House, PATIENCE, limits, limits::endless, record};
+use crate::{Limits, Mount, Server};
+use axum::{Router, routing::get};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Empty};
@@ -10,13 +11,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     task::JoinSet,
-    time::timeout,
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: shop.localhost\r\n\r\n";
+const GET_ENDLESS: &[u8] = b"GET /endless HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 struct Served {
     house: House,
@@ -26,7 +28,11 @@ struct Served {
 }
 
 async fn serve(limits: Limits) -> Served {
-    let house = House::with(limits, Vec::new());
+    serve_with(limits, Vec::new()).await
+}
+
+async fn serve_with(limits: Limits, mounts: Vec<Mount>) -> Served {
+    let house = House::with(limits, mounts);
     let server = Server::bind("127.0.0.1:0".parse().unwrap(), house.door.clone()).await.unwrap();
     let (address, stop, mut tasks) = (server.local_address(), CancellationToken::new(), JoinSet::new());
     tasks.spawn(server.run(stop.clone()));
@@ -146,6 +152,73 @@ async fn one_connection_more_than_the_limit_waits() {
     assert!(second.try_read(&mut nothing).is_err(), "not answered while the first is there");
     drop(first);
     assert!(read_head(&mut second).await.starts_with("HTTP/1.1 202"));
+}
+
+/// An answer without end at `/endless`.
+fn endless_mount() -> Mount {
+    let answer = async || endless(64 << 10).0;
+    Mount::new("/endless", Router::new().route("/endless", get(answer)))
+}
+
+#[tokio::test]
+async fn who_takes_nothing_of_an_answer_is_cut_off_and_makes_place() {
+    let limits = Limits { connections_max: 1, write_timeout: Duration::from_millis(50), ..limits() };
+    let served = serve_with(limits, vec![endless_mount()]).await;
+    let mut deaf = served.connect().await;
+    deaf.write_all(GET_ENDLESS).await.unwrap();
+    let mut next = served.connect().await;
+    assert!(ask(&mut next).await.starts_with("HTTP/1.1 202"), "the place is free");
+    let mut sent = Vec::new();
+    // What was on its way is all there is of it, with or without a reset at its end.
+    let _ = timeout(PATIENCE, deaf.read_to_end(&mut sent)).await.unwrap();
+    assert!(sent.starts_with(b"HTTP/1.1 200 OK\r\n"));
+}
+
+/// A request for the endless answer by a client that opens its windows as far as they go (RFC 9113, 4.1; RFC 7541, 6.2).
+fn http2_endless() -> Vec<u8> {
+    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        let length = u8::try_from(payload.len()).unwrap();
+        [&[0, 0, length, kind, flags, 0, 0, 0, stream][..], payload].concat()
+    };
+    let window = (i32::MAX - 65_535).to_be_bytes();
+    let head = [&[0x82, 0x86, 0x04, 8][..], b"/endless", &[0x01, 9], b"localhost"].concat();
+    [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        frame(4, 0, 0, &[&[0, 4][..], &i32::MAX.to_be_bytes()].concat()),
+        frame(8, 0, 0, &window),
+        frame(1, 0x5, 1, &head),
+    ]
+    .concat()
+}
+
+#[tokio::test]
+async fn who_takes_nothing_over_http2_is_cut_off_and_makes_place() {
+    let limits = Limits { connections_max: 1, write_timeout: Duration::from_millis(50), ..limits() };
+    let served = serve_with(limits, vec![endless_mount()]).await;
+    let mut deaf = served.connect().await;
+    deaf.write_all(&http2_endless()).await.unwrap();
+    let mut next = served.connect().await;
+    assert!(ask(&mut next).await.starts_with("HTTP/1.1 202"), "the place is free");
+    let mut sent = Vec::new();
+    let _ = timeout(PATIENCE, deaf.read_to_end(&mut sent)).await.unwrap();
+    assert!(sent.len() > 64 << 10, "the answer had begun: {} bytes", sent.len());
+}
+
+#[tokio::test]
+async fn who_reads_now_and_then_is_not_cut_off_slow() {
+    let patience = Duration::from_secs(4);
+    let served = serve_with(Limits { write_timeout: patience, ..limits() }, vec![endless_mount()]).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    // So that less waits on the way than is read at once: the server writes on at each turn, and then waits again.
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    let mut slow = socket.connect(served.address).await.unwrap();
+    slow.write_all(GET_ENDLESS).await.unwrap();
+    let (begun, mut part) = (Instant::now(), vec![0; 8 << 20]);
+    while begun.elapsed() < patience + patience / 2 {
+        slow.read_exact(&mut part).await.expect("it is not cut off");
+        // This is the slow reader's pause, not a wait for something.
+        sleep(patience / 10).await;
+    }
 }
 
 #[tokio::test]

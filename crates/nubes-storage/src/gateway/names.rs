@@ -6,7 +6,9 @@ use crate::ipns::{DomainMap, Lookup, Name, PutError, Record, Records};
 use crate::problem::Problem;
 use cid::Cid;
 use http::StatusCode;
-use std::{fmt, time::Duration};
+use nubes_base::chain;
+use nubes_base::port::{Pointer, Pointers};
+use std::{fmt, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 /// Names that may point to each other before a CID comes.
@@ -22,6 +24,8 @@ const FOLLOW_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Names {
     /// The operator's word, which counts first.
     pub domains: DomainMap,
+    /// The ledger, which is asked for its own names, and nobody else is; none: it has none.
+    pub ledger: Option<Arc<dyn Pointers>>,
     /// The domain name system; none: nobody is asked.
     pub links: Option<Links>,
     pub records: Records,
@@ -93,10 +97,14 @@ impl Gateway {
         }
     }
 
-    /// What a domain points to: the operator's word counts before that of the domain name system.
+    /// What a domain points to: the operator's word counts first, then that of whom the name belongs to, the ledger or the
+    /// domain name system.
     async fn link(&self, domain: &str) -> Result<(String, Duration), Problem> {
         if let Some(path) = self.inner.names.domains.get(domain) {
             return Ok((path.to_owned(), TTL_DEFAULT));
+        }
+        if let Some(ledger) = self.ledger_of(domain) {
+            return pointed(ledger, domain).await;
         }
         let unknown = || unresolved(format!("no link of {domain} is known here"));
         let (linked, life) = self.inner.names.links.as_ref().ok_or_else(unknown)?.get(domain).await;
@@ -116,10 +124,18 @@ impl Gateway {
         if self.inner.names.domains.get(&domain).is_some() {
             return true;
         }
+        if let Some(ledger) = self.ledger_of(&domain) {
+            return !matches!(ledger.pointer(&domain).await, Ok(Pointer::Nothing));
+        }
         match (&self.inner.names.links, Name::parse(&domain)) {
             (Some(links), Ok(Name::Domain(domain))) => links.get(&domain).await.0 != Linked::Nothing,
             _ => false,
         }
+    }
+
+    /// The ledger, if the name is one of its own.
+    fn ledger_of(&self, domain: &str) -> Option<&dyn Pointers> {
+        self.inner.names.ledger.as_deref().filter(|ledger| ledger.owns(domain))
     }
 
     /// The signed record of a key.
@@ -135,6 +151,18 @@ impl Gateway {
             Ok(Lookup::Unknown) => Err(unresolved(format!("no record of {key} is known here"))),
             Err(source) => Err(PutError::Store { source }.into()),
         }
+    }
+}
+
+/// The path that the ledger says. It holds until the next block, so nobody keeps it.
+async fn pointed(ledger: &dyn Pointers, name: &str) -> Result<(String, Duration), Problem> {
+    match ledger.pointer(name).await {
+        Ok(Pointer::Content(cid)) => Ok((format!("/ipfs/{cid}"), Duration::ZERO)),
+        Ok(Pointer::Nothing) => Err(unresolved(format!("{name} points to nothing on the ledger"))),
+        Ok(Pointer::Unusable { what }) => {
+            Err(unresolved(format!("what {name} points to on the ledger is of no use: {what}")))
+        }
+        Err(error) => Err(silent(&name, &chain(&error))),
     }
 }
 

@@ -55,7 +55,7 @@ fn fixture_with(map: &str) -> Fixture {
     let store = Store::open(dir.path(), Config::STANDARD).unwrap();
     let records = Records::open(&dir.path().join("names.redb")).unwrap();
     let domains = DomainMap::parse(map).unwrap();
-    let names = Names { domains, links: None, records: records.clone() };
+    let names = Names { domains, ledger: None, links: None, records: records.clone() };
     let gateway = Gateway::new(store.clone(), names, None, Arc::new(SystemClock), None);
     Fixture { gateway, store, records, dir }
 }

@@ -82,7 +82,7 @@ fn fixture_with(peers: impl FnOnce(&Store) -> Arc<dyn Peers>) -> Fixture {
         DomainMap::parse(&format!("a.example:/ipfs/{LINKED}/deep,b.example:/ipns/a.example")).unwrap();
     let gateway = Gateway::new(
         store.clone(),
-        Names { domains, links: None, records },
+        Names { domains, ledger: None, links: None, records },
         None,
         Arc::new(SystemClock),
         None,

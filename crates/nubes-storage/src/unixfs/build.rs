@@ -8,6 +8,7 @@ use rust_unixfs::dir::builder::{
     BufferingTreeBuilder, TreeBuildingFailed, TreeConstructionFailed, TreeOptions,
 };
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -99,11 +100,7 @@ pub fn build_directory<E>(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Built, BuildError<E>> {
     let dir = &fs::canonicalize(dir).map_err(|source| read_error(dir, source))?;
-    let mut options = TreeOptions::default();
-    options.wrap_with_directory();
-    options.cid_version(Version::V1);
-    options.block_size_limit(None);
-    let mut tree = BufferingTreeBuilder::new(options);
+    let mut tree = new_tree();
     let mut builder = FileBuilder::new(Layout::STANDARD);
     let (mut files, mut bytes, mut skipped) = (0, 0, Vec::new());
     let visible =
@@ -136,6 +133,25 @@ pub fn build_directory<E>(
     }
     let cid = add_directories(tree, sink)?;
     Ok(Built { cid, bytes, files, skipped })
+}
+
+/// The folder of roots that have been made before, each named by its CID, with the bytes of all blocks below it
+/// ([`super::dag_bytes`]).
+pub fn build_pack<E>(roots: &BTreeMap<Cid, u64>, sink: &mut Sink<'_, E>) -> Result<Cid, BuildError<E>> {
+    let mut tree = new_tree();
+    for (root, dag_bytes) in roots {
+        tree.put_link(&root.to_string(), *root, *dag_bytes).map_err(BuildError::from_tree)?;
+    }
+    add_directories(tree, sink)
+}
+
+/// For one directory and what is in it.
+fn new_tree() -> BufferingTreeBuilder {
+    let mut options = TreeOptions::default();
+    options.wrap_with_directory();
+    options.cid_version(Version::V1);
+    options.block_size_limit(None);
+    BufferingTreeBuilder::new(options)
 }
 
 fn add_directories<E>(tree: BufferingTreeBuilder, sink: &mut Sink<'_, E>) -> Result<Cid, BuildError<E>> {

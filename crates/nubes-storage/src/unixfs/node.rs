@@ -1,7 +1,7 @@
 //! One block, read as UnixFS.
 
 use super::protobuf::{Value, fields};
-use crate::block::{DAG_PB, RAW};
+use crate::block::{Block, DAG_PB, RAW};
 use crate::varint;
 use bytes::Bytes;
 use cid::Cid;
@@ -77,6 +77,18 @@ pub(crate) fn decode(cid: &Cid, block: Bytes) -> Result<Node, NodeError> {
         DAG_PB => decode_dag_pb(block).map_err(|what| NodeError::Malformed { cid: *cid, what }),
         codec => Err(NodeError::Codec { cid: *cid, codec }),
     }
+}
+
+/// Bytes of a block and of all below it, as its links claim; links of IPLD that is no UnixFS claim nothing.
+pub fn dag_bytes(block: &Block) -> Result<u64, NodeError> {
+    let own = block.bytes().len() as u64;
+    if block.cid().codec() != DAG_PB {
+        return Ok(own);
+    }
+    let malformed = |_| NodeError::Malformed { cid: *block.cid(), what: "no DAG-PB node" };
+    let node = PbNode::from_bytes(block.bytes().clone()).map_err(malformed)?;
+    let below = node.links.iter().map(|link| link.size.unwrap_or_default());
+    Ok(below.fold(own, u64::saturating_add))
 }
 
 fn decode_dag_pb(block: Bytes) -> Result<Node, &'static str> {

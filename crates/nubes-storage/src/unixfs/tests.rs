@@ -1,6 +1,6 @@
 use super::{
-    BuildError, Entry, File, Hidden, ImportError, Kind, NodeError, ReadError, Reason, import_directory,
-    import_file, import_stream, list, resolve,
+    BuildError, Entry, File, Hidden, ImportError, Kind, NodeError, ReadError, Reason, build_pack, dag_bytes,
+    import_directory, import_file, import_stream, list, resolve,
 };
 use crate::block::{Block, DAG_PB};
 use crate::car::{self, Scope, Selection};
@@ -210,8 +210,8 @@ fn file_node(children: &[(Cid, u64)], claimed_size: u64) -> Block {
     Block::new(Cid::new_v1(DAG_PB, Code::Sha2_256.digest(&bytes)), bytes).unwrap()
 }
 
-fn leaf(content: &'static [u8]) -> Block {
-    let bytes = Bytes::from_static(content);
+fn leaf(content: &[u8]) -> Block {
+    let bytes = Bytes::copy_from_slice(content);
     Block::new(Cid::new_v1(0x55, Code::Sha2_256.digest(&bytes)), bytes).unwrap()
 }
 
@@ -262,6 +262,30 @@ async fn a_file_that_is_huge_only_by_repetition_is_read_by_range_and_not_into_me
     let car = car::export(&store, &target, Selection { scope: Scope::All, bytes: None, duplicates: false });
     let bytes: Vec<Bytes> = car.take(1_000).try_collect().await.unwrap();
     assert_eq!(bytes.len(), 1 + 16 * 2, "each block is sent once");
+}
+
+#[tokio::test]
+async fn a_pack_has_each_root_below_its_cid_however_many_they_are() {
+    let (_dir, store) = store();
+    for (count, is_sharded) in [(2_u32, false), (3_000, true)] {
+        let roots: Vec<Block> = (0..count).map(|n| leaf(&n.to_le_bytes())).collect();
+        let sizes = roots.iter().map(|block| (*block.cid(), dag_bytes(block).unwrap())).collect();
+        let mut blocks = Vec::new();
+        let mut take = |block| {
+            blocks.push(block);
+            Ok::<_, Infallible>(())
+        };
+        let pack = build_pack(&sizes, &mut take).unwrap();
+        assert_eq!(blocks.len() > 1, is_sharded, "{count}");
+        let last = blocks.last().unwrap();
+        let all: usize = blocks.iter().chain(&roots).map(|block| block.bytes().len()).sum();
+        assert_eq!((*last.cid(), dag_bytes(last).unwrap()), (pack, all as u64), "{count}");
+        store.put_many([blocks, roots.clone()].concat()).await.unwrap();
+        for root in roots.iter().step_by(41) {
+            let name = root.cid().to_string();
+            assert_eq!(read(&store, pack, &name).await.unwrap(), root.bytes(), "{name}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,9 @@ use alloy_primitives::Address;
 use clap::{Args, Subcommand};
 use nubes_storage::pieces::Coding;
 
+/// Roots of one pack.
+const PACK_ROOTS_MAX: usize = 10_000;
+
 #[derive(Debug, Args)]
 pub(crate) struct Ls {
     /// Ask every provider whether it has its piece
@@ -33,8 +36,9 @@ pub(crate) enum Deal {
 
 #[derive(Debug, Args)]
 pub(crate) struct DealMake {
-    /// What to keep: a CID that the node has
-    pub(crate) cid: String,
+    /// What to keep: a CID that the node has; several are packed into one folder, in which each is named by its CID
+    #[arg(required = true, num_args = 1..=PACK_ROOTS_MAX, value_name = "CID")]
+    pub(crate) cids: Vec<String>,
     /// rs-DATA-TOTAL or copies-TOTAL [default: the safest for which there are providers]
     #[arg(long)]
     pub(crate) product: Option<Coding>,

@@ -7,7 +7,7 @@ use crate::{
     failure::{Exit, Failure},
     market::{
         Customer, KeptObject, Making, dollars, dollars_of_parts, group_of, kept_objects, ledger_time,
-        make as make_deals, market, unbought, unread,
+        make as make_deals, market, pack, unbought, unread,
     },
     node::provider::config::units,
     output::Output,
@@ -20,11 +20,13 @@ use nubes_market::{
 };
 use nubes_storage::pieces::Coding;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Products from the safest down; the first for which there are providers is the default.
 const PRODUCTS: [&str; 4] = ["rs-10-20", "rs-4-8", "copies-3", "copies-1"];
 
 pub(super) async fn make(args: DealMake, output: Output) -> Result<(), Failure> {
+    let roots = args.cids.iter().map(|cid| parse(cid)).collect::<Result<BTreeSet<Cid>, Failure>>()?;
     let customer = Customer::open(&args.door, &args.key).await?;
     let coding = match args.product {
         Some(coding) => coding,
@@ -32,7 +34,7 @@ pub(super) async fn make(args: DealMake, output: Output) -> Result<(), Failure> 
     };
     let stage = |span: crate::market::Span| u32::try_from(span.seconds).unwrap_or(u32::MAX);
     let making = Making {
-        cid: parse(&args.cid)?,
+        cid: pack(&customer.client, &roots).await?,
         coding,
         seconds: args.span.seconds,
         region: args.region,
@@ -63,6 +65,7 @@ pub(super) async fn make(args: DealMake, output: Output) -> Result<(), Failure> 
     let text = format!("{}\nkept by {} providers as {coding} until {end}", making.cid, health.healthy);
     let mut value = detail(&object);
     value["cid"] = json!(making.cid.to_string());
+    value["roots"] = json!(roots.iter().map(ToString::to_string).collect::<Vec<_>>());
     value["quote"] = quoted;
     output.result(&text, &value);
     Ok(())
@@ -71,7 +74,7 @@ pub(super) async fn make(args: DealMake, output: Output) -> Result<(), Failure> 
 async fn safest(customer: &Customer) -> Result<Coding, Failure> {
     let listings = customer.market().listings().await.map_err(unread)?;
     let open = listings.iter().filter(|listing| listing.takes_deals);
-    let operators: std::collections::BTreeSet<&str> = open.map(|listing| listing.operator.as_str()).collect();
+    let operators: BTreeSet<&str> = open.map(|listing| listing.operator.as_str()).collect();
     let fits = PRODUCTS.iter().filter_map(|product| product.parse::<Coding>().ok());
     let mut fits = fits.filter(|coding| coding.total() <= operators.len());
     fits.next().ok_or_else(|| Failure::new(6007, Exit::Failure, "no provider takes deals"))

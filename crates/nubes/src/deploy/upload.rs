@@ -172,7 +172,8 @@ impl Batch {
     }
 }
 
-async fn send_batch(client: &Client, batch: Vec<Block>) -> Result<(), Failure> {
+/// Sends those of these blocks that the node lacks.
+pub(crate) async fn send_batch(client: &Client, batch: Vec<Block>) -> Result<(), Failure> {
     let cids: Vec<Cid> = batch.iter().map(|block| *block.cid()).collect();
     let missing: BTreeSet<String> = client.missing(&cids).await?.into_iter().collect();
     let wanted: Vec<Block> =

@@ -1,6 +1,16 @@
 //! The front door of a node and what is behind it: storage, functions, sites.
 
-use super::{api, config::NodeFile, dns::Dns, exchange, keepers::Providers, pinning, port_taken, routing};
+use super::{
+    api,
+    config::NodeFile,
+    dns::Dns,
+    exchange,
+    keepers::Providers,
+    pinning,
+    pointers::LedgerPointers,
+    port_taken,
+    routing::{self, Routing},
+};
 use crate::{
     cli::Names,
     client::{ExchangeInfo, NodeInfo, RpcUrls},
@@ -71,17 +81,16 @@ impl Gateway {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let deny = deny_list(names, &clock)?;
         let ledger: Arc<dyn Ledger> = Arc::new(LocalLedger::new(Arc::clone(chain), Arc::clone(pool)));
-        let files = gateway::Gateway::new(
-            store.clone(),
-            gateway::Names {
-                domains: domain_map(names)?,
-                links: links(file, &clock)?,
-                records: records.clone(),
-            },
-            rebuilds(file, &ledger, &clock),
-            Arc::clone(&clock),
-            deny,
-        );
+        let pointers = LedgerPointers { ledger: Arc::clone(&ledger), blobs: Arc::clone(&blobs) as _ };
+        let known = gateway::Names {
+            domains: domain_map(names)?,
+            ledger: Some(Arc::new(pointers)),
+            links: links(file, &clock)?,
+            records: records.clone(),
+        };
+        let keepers = keepers(file, &ledger, &clock);
+        let rebuilds = keepers.clone().map(|keepers| Rebuilds::new(keepers, Arc::clone(&clock)));
+        let files = gateway::Gateway::new(store.clone(), known, rebuilds, Arc::clone(&clock), deny);
         let exchange = match &file.exchange {
             Some(file) => Some(exchange::start(file, data, &store).await?),
             None => None,
@@ -95,20 +104,16 @@ impl Gateway {
             logs: Arc::new(runtime.logs().clone()),
             clock: Arc::new(SystemClock),
         };
-        let base_domains = BASE_DOMAINS.into_iter().chain(names.domains.iter().map(String::as_str));
-        let base_domains = BaseDomains::new(base_domains).map_err(|source| {
-            Failure::new(1014, Exit::Usage, "a base domain is not valid").because(source)
-        })?;
-        let config = nubes_dapi::Config {
-            base_domains,
-            chain_id: info.chain_id,
-            rpc: nubes_dapi::RpcUrls { http: info.rpc.http.clone(), ws: info.rpc.ws.clone() },
-            limits: nubes_dapi::Limits::STANDARD,
-        };
+        let config = door_config(names, &info)?;
         let names_api = ipns::routes(records.clone(), Arc::clone(&clock));
         let pinner = pinning::open(data, &store, exchange.as_ref(), Arc::clone(&clock))?;
         let upkeep = Upkeep::new(pinner.clone(), records, clock);
-        let mut mounts = mounts(&pinner, info, names_api, exchange.as_ref());
+        let mut mounts = mounts(&pinner, info, names_api);
+        if let Some(exchange) = &exchange {
+            let (exchange, store) = (exchange.clone(), store.clone());
+            mounts.extend(exchange::mounts(exchange.clone()));
+            mounts.extend(routing::mounts(Routing { exchange, store, keepers, door: address }));
+        }
         mounts.extend(pinning::mounts(data, &pinner, &files)?);
         mounts.push(Mount::new("/api/v1/store", upkeep::routes(upkeep.clone())));
         let door = Door::new(config, ports, api::described(mounts));
@@ -140,6 +145,18 @@ impl Gateway {
     }
 }
 
+fn door_config(names: &Names, info: &NodeInfo) -> Result<nubes_dapi::Config, Failure> {
+    let base_domains = BASE_DOMAINS.into_iter().chain(names.domains.iter().map(String::as_str));
+    let base_domains = BaseDomains::new(base_domains)
+        .map_err(|source| Failure::new(1014, Exit::Usage, "a base domain is not valid").because(source))?;
+    Ok(nubes_dapi::Config {
+        base_domains,
+        chain_id: info.chain_id,
+        rpc: nubes_dapi::RpcUrls { http: info.rpc.http.clone(), ws: info.rpc.ws.clone() },
+        limits: nubes_dapi::Limits::STANDARD,
+    })
+}
+
 fn domain_map(names: &Names) -> Result<DomainMap, Failure> {
     DomainMap::parse(names.dnslink.as_deref().unwrap_or_default())
         .map_err(|source| Failure::new(1014, Exit::Usage, "the map of domains is not valid").because(source))
@@ -155,11 +172,10 @@ fn links(file: &NodeFile, clock: &Arc<dyn Clock>) -> Result<Option<Links>, Failu
     Ok(Some(Links::new(Arc::new(dns), Arc::clone(clock))))
 }
 
-/// Content from providers, if the file says so.
-fn rebuilds(file: &NodeFile, ledger: &Arc<dyn Ledger>, clock: &Arc<dyn Clock>) -> Option<Rebuilds> {
+/// Those of whom content is brought, if the file says so.
+fn keepers(file: &NodeFile, ledger: &Arc<dyn Ledger>, clock: &Arc<dyn Clock>) -> Option<Arc<Providers>> {
     let wanted = file.gateway.as_ref().and_then(|gateway| gateway.providers).unwrap_or(false);
-    let providers = || Arc::new(Providers::new(Arc::clone(ledger), Arc::clone(clock)));
-    wanted.then(|| Rebuilds::new(providers(), Arc::clone(clock)))
+    wanted.then(|| Arc::new(Providers::new(Arc::clone(ledger), Arc::clone(clock))))
 }
 
 fn deny_list(names: &Names, clock: &Arc<dyn Clock>) -> Result<Option<DenyList>, Failure> {
@@ -185,21 +201,16 @@ fn info(
     }
 }
 
-fn mounts(pinner: &Pinner, info: NodeInfo, names: Router, exchange: Option<&Exchange>) -> Vec<Mount> {
+fn mounts(pinner: &Pinner, info: NodeInfo, names: Router) -> Vec<Mount> {
     let about = Router::new().route("/api/v1/node", get(move || std::future::ready(Json(info.clone()))));
     let ingest = ingest::routes(pinner.clone(), INGEST_LIMITS);
-    let mut mounts = vec![
+    vec![
         Mount::new("/api/v1/car", ingest.clone()),
         Mount::new("/api/v1/blocks", ingest.clone()),
         Mount::new("/api/v1/files", ingest),
         Mount::new("/api/v1/node", about),
         Mount::new("/routing/v1/ipns", names),
-    ];
-    if let Some(exchange) = exchange {
-        mounts.extend(exchange::mounts(exchange.clone()));
-        mounts.extend(routing::mounts(exchange.clone(), pinner.store().clone()));
-    }
-    mounts
+    ]
 }
 
 /// Content from this node's own store.

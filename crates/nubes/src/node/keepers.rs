@@ -81,8 +81,14 @@ impl Providers {
         Ok(())
     }
 
-    /// The objects with this root, those of which enough pieces are there first.
-    async fn objects(&self, root: &Cid) -> Result<Vec<StoredObject>, Box<dyn Error + Send + Sync>> {
+    /// Whether deals that run keep enough pieces of an object with this root.
+    pub(super) async fn keep(&self, root: &Cid) -> Result<bool, KeepersError> {
+        let kept = self.kept(root).await.map_err(|source| KeepersError { root: *root, source })?;
+        Ok(kept.iter().any(|object| object.likelihood().0))
+    }
+
+    /// What deals keep of the objects with this root, those of which enough pieces are there first.
+    async fn kept(&self, root: &Cid) -> Result<Vec<KeptObject>, Box<dyn Error + Send + Sync>> {
         // Deals name objects by SHA-256; what has another hash is in none.
         let Ok((group, _)) = group_of(root) else { return Ok(Vec::new()) };
         let ids = self.deals_of(&group).await?;
@@ -93,8 +99,12 @@ impl Providers {
         let mut objects: Vec<KeptObject> = gather(&self.market, deals).await?.into_values().collect();
         objects.retain(|object| object.health().healthy > 0);
         objects.sort_by_key(|object| std::cmp::Reverse(object.likelihood()));
+        Ok(objects)
+    }
+
+    async fn objects(&self, root: &Cid) -> Result<Vec<StoredObject>, Box<dyn Error + Send + Sync>> {
         let mut opened = Vec::new();
-        for object in objects.iter().take(OBJECTS_MAX) {
+        for object in self.kept(root).await?.iter().take(OBJECTS_MAX) {
             opened.push(StoredObject::open(&self.market, object).await?);
         }
         Ok(opened)

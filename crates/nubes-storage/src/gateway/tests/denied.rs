@@ -47,7 +47,7 @@ async fn listed(rules: impl FnOnce(&Fixture, Cid) -> String) -> Listed {
     let domains = DomainMap::parse(&format!("site.example.org:/ipfs/{root}")).unwrap();
     fixture.gateway = Gateway::new(
         fixture.store.clone(),
-        Names { domains, links: None, records: fixture.records.clone() },
+        Names { domains, ledger: None, links: None, records: fixture.records.clone() },
         None,
         Arc::clone(&clock) as _,
         Some(deny),

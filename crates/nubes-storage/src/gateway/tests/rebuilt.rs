@@ -97,7 +97,8 @@ fn node(children: &[&Block]) -> Block {
 fn with_shelf(config: Config) -> (Fixture, Arc<Shelf>) {
     let (mut fixture, shelf) = (fixture(), Arc::new(Shelf::default()));
     fixture.store = Store::open(&fixture.dir.path().join("own"), config).unwrap();
-    let names = Names { domains: DomainMap::default(), links: None, records: fixture.records.clone() };
+    let records = fixture.records.clone();
+    let names = Names { domains: DomainMap::default(), ledger: None, links: None, records };
     let clock: Arc<dyn Clock> = Arc::clone(&shelf) as _;
     let rebuilds = Rebuilds::new(Arc::clone(&shelf) as _, Arc::clone(&clock));
     fixture.gateway = Gateway::new(fixture.store.clone(), names, Some(rebuilds), clock, None);
