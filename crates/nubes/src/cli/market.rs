@@ -159,3 +159,23 @@ pub(crate) struct ProviderWithdraw {
     #[command(flatten)]
     pub(crate) door: Door,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::PACK_ROOTS_MAX;
+    use crate::cli::Cli;
+    use clap::{Parser, error::ErrorKind};
+    use std::iter::{once, repeat_n};
+
+    #[test]
+    fn a_pack_has_as_many_roots_as_are_allowed_and_no_more() {
+        let parse = |count| {
+            let words =
+                ["nubes", "deal", "make"].into_iter().chain(repeat_n("bafy", count)).chain(once("--yes"));
+            Cli::try_parse_from(words).map(|_| ()).map_err(|error| error.kind())
+        };
+        assert_eq!(parse(0), Err(ErrorKind::MissingRequiredArgument));
+        assert_eq!((parse(1), parse(PACK_ROOTS_MAX)), (Ok(()), Ok(())));
+        assert!(parse(PACK_ROOTS_MAX + 1).is_err());
+    }
+}
