@@ -27,8 +27,11 @@ pub fn repository() -> PathBuf {
     tests.parent().unwrap_or(tests).to_owned()
 }
 
-/// The binary that the workspace build made, beside this test's own executable.
+/// The binary that `NUBES_BIN` names, else the one that the workspace build made, beside this test's own executable.
 pub fn binary() -> Result<PathBuf> {
+    if let Some(chosen) = std::env::var_os("NUBES_BIN") {
+        return Ok(chosen.into());
+    }
     let this = std::env::current_exe()?;
     let found = this.ancestors().map(|folder| folder.join("nubes")).find(|path| path.is_file());
     found.context("no nubes binary: build the workspace first")

@@ -86,15 +86,22 @@ pub(crate) fn run(chosen: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The long form of what has one: kill loops, random faults, providers that die. Prints the tests' own figures.
+/// The long form of what has one: kill loops, random faults, providers that die. Prints the tests' own figures. What is run as a
+/// program is the optimised one: an unoptimised provider takes minutes for a piece that it has to make again.
 pub(crate) fn soak() -> Result<()> {
     tools::provide(&[Tool::Compiler, Tool::Nextest])?;
-    cargo(&["build", "--workspace"])?;
+    cargo(&["build", "--release"])?;
+    let binary = repository().join("target/release/nubes");
     let filter = "test(/providers::|kill::|faults::/)";
     let args = ["nextest", "run", "--workspace", "--profile", "soak", "--no-capture", "-E", filter];
     say(&format!("\n$ NUBES_SOAK=full cargo {}", args.join(" ")));
     let mut soak = std::process::Command::new(Tool::Nextest.program());
-    let status = soak.args(args).env("NUBES_SOAK", "full").current_dir(repository()).status()?;
+    let status = soak
+        .args(args)
+        .env("NUBES_SOAK", "full")
+        .env("NUBES_BIN", binary)
+        .current_dir(repository())
+        .status()?;
     ensure!(status.success(), "the soak run failed: {status}");
     Ok(())
 }
