@@ -81,10 +81,9 @@ impl Gateway {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let deny = deny_list(names, &clock)?;
         let ledger: Arc<dyn Ledger> = Arc::new(LocalLedger::new(Arc::clone(chain), Arc::clone(pool)));
-        let pointers = LedgerPointers { ledger: Arc::clone(&ledger), blobs: Arc::clone(&blobs) as _ };
         let known = gateway::Names {
             domains: domain_map(names)?,
-            ledger: Some(Arc::new(pointers)),
+            ledger: Some(Arc::new(LedgerPointers(Arc::clone(&ledger)))),
             links: links(file, &clock)?,
             records: records.clone(),
         };

@@ -1,32 +1,23 @@
 //! What names of the ledger point to, for `/ipns/NAME.nubes`.
 //!
-//! The registry gives the name's resolver, and the resolver the content hash (ENSIP-7), which `nubes deploy` sets to the site.
-//! A name without one may still be that of an app: then its record (the text `nubes.app`) says which site it has.
+//! The registry gives the name's resolver, and the resolver the content hash (ENSIP-7). `nubes deploy` sets it to the site, and to
+//! nothing for an app that has none, so the app's record is not read.
 
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolCall;
 use async_trait::async_trait;
 use cid::Cid;
-use nubes_base::{
-    AppRecord,
-    app::{RECORD_BYTES_MAX, RECORD_KEY, RECORD_VERSION},
-    port::{Blobs, CallError, GetError, Ledger, Pointer, PointerError, Pointers},
-};
+use nubes_base::port::{CallError, Ledger, Pointer, PointerError, Pointers};
 use nubes_contracts::{
     NAME_REGISTRY, NameRegistry, PublicResolver, TOP_LEVEL_NAME,
     contenthash::{self, DecodeError},
-    namehash, node_of,
+    namehash,
 };
 use std::{error::Error, sync::Arc};
 
-/// [`Pointers`] by the node's own ledger and store.
+/// [`Pointers`] by the node's own ledger.
 #[derive(Debug)]
-pub(super) struct LedgerPointers {
-    pub(super) ledger: Arc<dyn Ledger>,
-    pub(super) blobs: Arc<dyn Blobs>,
-}
-
-type Unknown = Box<dyn Error + Send + Sync>;
+pub(super) struct LedgerPointers(pub(super) Arc<dyn Ledger>);
 
 #[async_trait]
 impl Pointers for LedgerPointers {
@@ -35,13 +26,13 @@ impl Pointers for LedgerPointers {
     }
 
     async fn pointer(&self, name: &str) -> Result<Pointer, PointerError> {
-        let refuse = |source| PointerError { name: name.to_owned(), source };
-        self.read(namehash(name)).await.map_err(refuse)
+        let read = self.read(namehash(name)).await;
+        read.map_err(|source| PointerError { name: name.to_owned(), source: source.into() })
     }
 }
 
 impl LedgerPointers {
-    async fn read(&self, node: B256) -> Result<Pointer, Unknown> {
+    async fn read(&self, node: B256) -> Result<Pointer, CallError> {
         let resolver = self.ask(NAME_REGISTRY, NameRegistry::resolverCall { node }).await?;
         let Some(resolver) = resolver.filter(|resolver| *resolver != Address::ZERO) else {
             return Ok(Pointer::Nothing);
@@ -49,44 +40,14 @@ impl LedgerPointers {
         let hash = self.ask(resolver, PublicResolver::contenthashCall { node }).await?.unwrap_or_default();
         match contenthash::decode(&hash) {
             Ok(bytes) => Ok(Cid::try_from(bytes).map_or_else(|error| unusable(&error), Pointer::Content)),
-            Err(DecodeError::Empty) => self.site(resolver, node).await,
-            Err(error) => Ok(unusable(&error)),
-        }
-    }
-
-    /// The site of the app whose name it is.
-    async fn site(&self, resolver: Address, node: B256) -> Result<Pointer, Unknown> {
-        let text = PublicResolver::textCall { node, key: RECORD_KEY.to_owned() };
-        let text = self.ask(resolver, text).await?.unwrap_or_default();
-        if text.is_empty() {
-            return Ok(Pointer::Nothing);
-        }
-        let cid = match text.parse::<Cid>() {
-            Ok(cid) => cid,
-            Err(error) => return Ok(unusable(&error)),
-        };
-        let json = match self.blobs.get(&cid, RECORD_BYTES_MAX).await {
-            Ok(json) => json,
-            Err(error @ (GetError::NotAFile { .. } | GetError::TooLarge { .. })) => {
-                return Ok(unusable(&error));
-            }
-            // It may still arrive, or be read.
-            Err(error) => return Err(error.into()),
-        };
-        match serde_json::from_slice::<AppRecord>(&json) {
-            Ok(record) if record.version != RECORD_VERSION || node_of(&record.name.on_ledger()) != node => {
-                Ok(Pointer::Unusable {
-                    what: format!("its record is version {} of {}", record.version, record.name),
-                })
-            }
-            Ok(record) => Ok(record.site.map_or(Pointer::Nothing, Pointer::Content)),
+            Err(DecodeError::Empty) => Ok(Pointer::Nothing),
             Err(error) => Ok(unusable(&error)),
         }
     }
 
     /// None: there is no such contract, or it knows no such call.
     async fn ask<C: SolCall + Send>(&self, to: Address, call: C) -> Result<Option<C::Return>, CallError> {
-        match self.ledger.call(to, call.abi_encode().into()).await {
+        match self.0.call(to, call.abi_encode().into()).await {
             Ok(answer) => Ok(C::abi_decode_returns(&answer).ok()),
             Err(CallError::Reverted { .. } | CallError::Failed { .. }) => Ok(None),
             Err(error @ CallError::Unreachable { .. }) => Err(error),
@@ -103,27 +64,23 @@ mod tests {
     use super::LedgerPointers;
     use alloy_primitives::{Address, Bytes};
     use alloy_sol_types::SolCall;
-    use nubes_base::{
-        app::RECORD_KEY,
-        port::{Blobs, Pointer, Pointers},
-    };
+    use nubes_base::port::{Pointer, Pointers};
     use nubes_contracts::{
         NAME_REGISTRY, NameRegistry, PUBLIC_RESOLVER, PublicResolver, contenthash, namehash,
     };
-    use nubes_testkit::{blobs::MemoryBlobs, ledger::FakeLedger};
+    use nubes_testkit::ledger::FakeLedger;
     use std::sync::Arc;
 
     const SITE: &str = "bafybeihs35ckk7chh54ej7a7ooego5ck4zwpwjcg5lbuq3wzdcrjnes6rm";
 
     struct World {
         ledger: Arc<FakeLedger>,
-        blobs: Arc<MemoryBlobs>,
         pointers: LedgerPointers,
     }
 
     /// A ledger on which `shop.nubes` and `fix.shop.nubes` have a resolver, and nothing in it.
     fn world() -> World {
-        let (ledger, blobs) = (Arc::new(FakeLedger::default()), Arc::new(MemoryBlobs::default()));
+        let ledger = Arc::new(FakeLedger::default());
         let none = NameRegistry::resolverCall::abi_encode_returns(&Address::ZERO);
         ledger.set_otherwise(NAME_REGISTRY, none.into());
         for name in ["shop.nubes", "fix.shop.nubes"] {
@@ -131,8 +88,8 @@ mod tests {
             let resolver = NameRegistry::resolverCall::abi_encode_returns(&PUBLIC_RESOLVER);
             ledger.set_answer(NAME_REGISTRY, call.into(), resolver.into());
         }
-        let pointers = LedgerPointers { ledger: ledger.clone(), blobs: blobs.clone() };
-        World { ledger, blobs, pointers }
+        let pointers = LedgerPointers(ledger.clone());
+        World { ledger, pointers }
     }
 
     impl World {
@@ -140,14 +97,6 @@ mod tests {
             let call = PublicResolver::contenthashCall { node: namehash(name) }.abi_encode();
             let answer = PublicResolver::contenthashCall::abi_encode_returns(&Bytes::copy_from_slice(hash));
             self.ledger.set_answer(PUBLIC_RESOLVER, call.into(), answer.into());
-        }
-
-        /// The app record of a name is this text.
-        async fn set_record(&self, name: &str, record: &str) {
-            let cid = self.blobs.put(record.to_owned().into()).await.unwrap();
-            let call = PublicResolver::textCall { node: namehash(name), key: RECORD_KEY.to_owned() };
-            let answer = PublicResolver::textCall::abi_encode_returns(&cid.to_string());
-            self.ledger.set_answer(PUBLIC_RESOLVER, call.abi_encode().into(), answer.into());
         }
 
         async fn pointer(&self, name: &str) -> Pointer {
@@ -170,31 +119,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_content_hash_counts_before_the_record_of_the_app() {
+    async fn a_name_points_to_its_content_hash() {
         let world = world();
         assert_eq!(world.pointer("nobody.nubes").await, Pointer::Nothing);
         assert_eq!(world.pointer("shop.nubes").await, Pointer::Nothing);
-        let other = "bafybeifrlq7hdqqsdn7g2kru6yvud2dxxprn5hxfjmy2ufuqp5k3mds334";
-        world.set_record("shop.nubes", &format!(r#"{{"version":1,"name":"shop","site":"{other}"}}"#)).await;
-        assert_eq!(world.pointer("shop.nubes").await, Pointer::Content(other.parse().unwrap()));
         let site: cid::Cid = SITE.parse().unwrap();
         world.set_hash("shop.nubes", &contenthash::encode(&site.to_bytes()));
         assert_eq!(world.pointer("shop.nubes").await, Pointer::Content(site));
         assert_eq!(world.pointer("fix.shop.nubes").await, Pointer::Nothing);
+        world.set_hash("shop.nubes", &[]);
+        assert_eq!(world.pointer("shop.nubes").await, Pointer::Nothing, "an app without a site");
     }
 
     #[tokio::test]
     async fn what_cannot_be_used_is_told_and_no_answer_is_an_error() {
         let world = world();
-        for record in
-            [r#"{"version":1,"name":"other"}"#, r#"{"version":999,"name":"shop"}"#, r#"{"version":1}"#]
-        {
-            world.set_record("shop.nubes", record).await;
-            let pointer = world.pointer("shop.nubes").await;
-            assert!(matches!(pointer, Pointer::Unusable { .. }), "{record}: {pointer:?}");
-        }
-        world.set_record("shop.nubes", r#"{"version":1,"name":"shop"}"#).await;
-        assert_eq!(world.pointer("shop.nubes").await, Pointer::Nothing, "an app without a site");
         for hash in [&[0xe5, 1, 1][..], &[0xe3, 1, 1, 0x70]] {
             world.set_hash("shop.nubes", hash);
             let pointer = world.pointer("shop.nubes").await;
