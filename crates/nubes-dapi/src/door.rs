@@ -278,11 +278,14 @@ pub(crate) fn is_closed_to_pages(path: &str) -> bool {
     path.starts_with(API_PATH) && path != API_DOCUMENT
 }
 
-/// Whether a page makes the request, or a person who followed its link. Of the two headers browsers let no script write; a
-/// person's own address or bookmark comes with `none`. The page may have the node's own origin: content below `/ipfs/` has.
+/// Whether a page makes the request, or a person who followed its link. The page may have the node's own origin: content below
+/// `/ipfs/` has. No script can write `Sec-Fetch-Site`, and a person's own address or bookmark comes with `none`; browsers leave it out
+/// where neither TLS nor loopback protects it, and old ones everywhere, so without it their name decides.
 fn is_from_page(headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site");
-    headers.contains_key(header::ORIGIN) || site.is_some_and(|site| site != "none")
+    let is_browser =
+        || headers.get(header::USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(b"Mozilla"));
+    let comes_from_page = headers.get("sec-fetch-site").map_or_else(is_browser, |site| site != "none");
+    headers.contains_key(header::ORIGIN) || comes_from_page
 }
 
 fn check_site(request: &Request<Body>) -> Result<(), Problem> {

@@ -96,12 +96,13 @@ async fn no_page_reaches_the_api_not_even_one_with_the_nodes_own_origin() {
         ("origin", "null"),
         ("sec-fetch-site", "same-origin"),
         ("sec-fetch-site", "cross-site"),
+        ("user-agent", "Mozilla/5.0 (X11; Linux)"),
     ];
     for page in pages {
         ask("/api/v1/pins/x", page).await.is_problem(403, "NX5015");
         assert_eq!(ask("/routing/v1/ipns/k", page).await.body, "routing", "{page:?}");
     }
-    for program in [("sec-fetch-site", "none"), ("sec-fetch-mode", "cors"), ("user-agent", "Mozilla/5.0")] {
+    for program in [("sec-fetch-site", "none"), ("sec-fetch-mode", "cors"), ("user-agent", "curl/8")] {
         assert_eq!(ask("/api/v1/pins/x", program).await.body, "pins", "{program:?}");
     }
     let mut of_an_app = request("GET", "localhost", "/api/v1/apps/shop");
