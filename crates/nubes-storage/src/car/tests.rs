@@ -98,6 +98,16 @@ fn a_section_above_its_limit_is_refused_before_it_is_read() {
 }
 
 #[test]
+fn a_block_that_is_whole_in_one_piece_is_not_copied() {
+    let car = Bytes::from(encode(&[], &[block(b"x")]));
+    let mut decoder = Decoder::default();
+    decoder.push(car.clone());
+    let items: Vec<_> = std::iter::from_fn(|| decoder.next_item().unwrap()).collect();
+    let Some(Item::Block(block)) = items.last() else { panic!("{items:?}") };
+    assert_eq!(block.bytes().as_ptr(), car.slice(car.len() - 1..).as_ptr());
+}
+
+#[test]
 fn a_failed_decoder_gives_nothing_more() {
     let mut decoder = Decoder::default();
     decoder.push(Bytes::from_static(b"\x05hello"));
